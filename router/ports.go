@@ -229,8 +229,8 @@ type History interface {
 	Executions(ctx context.Context, q Query) (Page[hayate.Execution], error)
 	Events(ctx context.Context, q Query) (Page[EventRecord], error)
 	Firings(ctx context.Context, q Query) (Page[hayate.Firing], error)
-	// Output returns the lines of an execution with a Seq greater than after.
-	Output(ctx context.Context, id hayate.ExecutionID, after int64, limit int) ([]hayate.OutputLine, error)
+	// Lines returns the output of an execution with a Seq greater than after.
+	Lines(ctx context.Context, id hayate.ExecutionID, after int64, limit int) ([]hayate.OutputLine, error)
 }
 
 // Query selects from history. Zero fields select everything; all that are set
