@@ -156,7 +156,10 @@ type Claims interface {
 	// not be durable before it returns. A stale hold gets ErrConflict.
 	Output(ctx context.Context, h Hold, lines []hayate.OutputLine) error
 
-	// Complete ends the attempt. A stale hold, or a completed execution, gets
+	// Complete ends the attempt: the result's status, value and verdict become
+	// the execution's. An execution whose cancellation was asked (status
+	// canceling) ends canceled, whatever the result says, unless that is
+	// abandoned. A stale hold, or a completed execution, gets
 	// ErrConflict and changes nothing; so does a Step whose version differs,
 	// and then the caller computes the step anew.
 	Complete(ctx context.Context, c Completion) error
@@ -205,6 +208,8 @@ type Queue interface {
 	Put(ctx context.Context, items ...QueueItem) error
 	// Receive waits until an item for one of the targets is due.
 	Receive(ctx context.Context, targets ...string) (Delivery, error)
+	// Depth says how many items wait. It costs nothing and may be some seconds old.
+	Depth() int
 }
 
 // QueueItem is an execution to be performed.
