@@ -235,7 +235,7 @@ func appendQuoted(b []byte, s string, ascii bool) []byte {
 		}
 		if c >= utf8.RuneSelf || c == 0x7f {
 			r, n := utf8.DecodeRuneInString(s[i:])
-			if !(ascii && c != 0x7f) && !(r == utf8.RuneError && n == 1) {
+			if !ascii && !(r == utf8.RuneError && n == 1) {
 				i += n
 				continue
 			}

@@ -162,7 +162,7 @@ func arithInt(op string, x, y int64) (any, error) {
 		}
 	case "//", "%":
 		if y == 0 {
-			return nil, Raise("ZeroDivisionError", "integer division or modulo by zero")
+			return nil, divisionByZero(op)
 		}
 		if y == -1 {
 			break // the quotient of the smallest integer does not fit
@@ -177,6 +177,13 @@ func arithInt(op string, x, y int64) (any, error) {
 		return q, nil
 	}
 	return arithBig(op, big.NewInt(x), big.NewInt(y))
+}
+
+func divisionByZero(op string) error {
+	if op == "%" {
+		return Raise("ZeroDivisionError", "integer modulo by zero")
+	}
+	return Raise("ZeroDivisionError", "integer division or modulo by zero")
 }
 
 func arithBig(op string, x, y *big.Int) (any, error) {
@@ -202,7 +209,7 @@ func arithBig(op string, x, y *big.Int) (any, error) {
 		return f, nil
 	case "//", "%":
 		if y.Sign() == 0 {
-			return nil, Raise("ZeroDivisionError", "integer division or modulo by zero")
+			return nil, divisionByZero(op)
 		}
 		q, r := z.QuoRem(x, y, new(big.Int))
 		if r.Sign() != 0 && (r.Sign() < 0) != (y.Sign() < 0) {
