@@ -98,11 +98,11 @@ func bitbucketServerEvents(in *input) error {
 		repository = pr.get("toRef", "repository")
 		d.subject = pr.str("id")
 		d.correlation = firstOf(pr.get("links", "self").first().str("href"),
-			joined("/", repository.get("links", "self").first().str("href"), "pull-requests", d.subject))
+			joined("/", repository.str("project", "key"), repository.str("slug"), "pull-requests", d.subject))
 	} else {
 		d.subject = firstOf(doc.get("changes").first().str("refId"), doc.str("comment", "id"))
 	}
-	d.source = firstOf(repository.get("links", "self").first().str("href"),
+	d.source = firstOf(strings.TrimSuffix(repository.get("links", "self").first().str("href"), "/browse"),
 		joined("/", "bitbucket", repository.str("project", "key"), repository.str("slug")))
 	return in.emit(d)
 }

@@ -22,7 +22,7 @@ func readBody(r *Request) (value, error) {
 	if err != nil {
 		return value{}, fmt.Errorf("content-type: %v: %w", err, hayate.ErrInvalid)
 	}
-	if len(strings.TrimLeft(string(body[:min(len(body), 64)]), " \t\r\n")) == 0 && isBlank(body) {
+	if isBlank(body) {
 		return parse(formJSON(withoutCredentials(r.Query)), r.depth())
 	}
 	_, sub, _ := strings.Cut(mediaType, "/")
@@ -36,7 +36,7 @@ func readBody(r *Request) (value, error) {
 		if v, err := parse(body, r.depth()); err == nil && (v.isObject() || v.isArray()) {
 			return v, nil
 		}
-		return readForm(body, r.depth())
+		return readForm(r.Body, params["charset"], r.depth())
 	case mediaType == "" && (firstByte(body) == '{' || firstByte(body) == '['):
 		return parse(body, r.depth())
 	case mediaType == "" && firstByte(body) == '<':
@@ -100,37 +100,46 @@ func readText(body []byte, depth int) (value, error) {
 
 // readForm reads a URL-encoded form. A form whose only field is "payload" and
 // holds a JSON object is that object: GitHub's and Slack's way of sending JSON.
-func readForm(body []byte, depth int) (value, error) {
-	form, err := url.ParseQuery(strings.TrimSpace(string(body)))
+func readForm(body []byte, encoding string, depth int) (value, error) {
+	fields, err := formFields(strings.TrimSpace(string(body)), encoding)
 	if err != nil {
 		return value{}, fmt.Errorf("body: not a URL-encoded form: %v: %w", err, hayate.ErrInvalid)
 	}
-	if p := form["payload"]; len(form) == 1 && len(p) == 1 {
-		if v, err := parse([]byte(p[0]), depth); err == nil && v.isObject() {
+	if len(fields) == 1 && fields[0].name == "payload" {
+		if v, err := parse([]byte(fields[0].value), depth); err == nil && v.isObject() {
 			return v, nil
 		}
 	}
-	return parse(formJSON(orderedForm(string(body))), depth)
+	return parse(formJSON(fields), depth)
 }
 
 // field is one field of a form, in the order of sending.
 type field struct{ name, value string }
 
-// orderedForm splits a form that url.ParseQuery has accepted.
-func orderedForm(body string) []field {
+// formFields splits a form. The charset is that of the bytes behind the percent
+// signs.
+func formFields(form, encoding string) ([]field, error) {
 	var fields []field
-	for pair := range strings.SplitSeq(strings.TrimSpace(body), "&") {
+	for pair := range strings.SplitSeq(form, "&") {
 		if pair == "" {
 			continue
 		}
-		name, text, _ := strings.Cut(pair, "=")
-		n, err := url.QueryUnescape(name)
-		v, err2 := url.QueryUnescape(text)
-		if err == nil && err2 == nil {
-			fields = append(fields, field{n, v})
+		var text [2]string
+		text[0], text[1], _ = strings.Cut(pair, "=")
+		for i, t := range text {
+			t, err := url.QueryUnescape(t)
+			if err != nil {
+				return nil, err
+			}
+			decoded, err := charset.Decode([]byte(t), encoding)
+			if err != nil {
+				return nil, err
+			}
+			text[i] = text8(string(decoded))
 		}
+		fields = append(fields, field{text[0], text[1]})
 	}
-	return fields
+	return fields, nil
 }
 
 // withoutCredentials lists the query parameters in a fixed order, without those
@@ -143,7 +152,7 @@ func withoutCredentials(q url.Values) []field {
 			continue
 		}
 		for _, v := range q[name] {
-			fields = append(fields, field{name, v})
+			fields = append(fields, field{text8(name), text8(v)})
 		}
 	}
 	return fields
@@ -157,17 +166,17 @@ func formJSON(fields []field) []byte {
 	for _, f := range fields {
 		name, rest, nested := strings.Cut(f.name, "[")
 		if name == "" || nested && !strings.HasSuffix(rest, "]") {
-			root.field(text8(f.name)).put(text8(f.value))
+			root.field(f.name).put(f.value)
 			continue
 		}
-		at := root.field(text8(name))
+		at := root.field(name)
 		for nested {
 			var key string
 			key, rest, _ = strings.Cut(rest, "]")
 			rest, nested = strings.CutPrefix(rest, "[")
-			at = at.step(text8(key))
+			at = at.step(key)
 		}
-		at.put(text8(f.value))
+		at.put(f.value)
 	}
 	return root.appendJSON(nil)
 }

@@ -1,14 +1,14 @@
 package normalize
 
-// PagerDuty webhooks, version 3 and, where still in use, version 2 (one event a
-// message). The incident's id is the correlation key.
+// PagerDuty webhooks, version 3 and, where still in use, the older ones (one
+// event a message). The incident's id is the correlation key.
 
 func isPagerDuty(in *input) bool {
 	if in.doc.has("event", "event_type") && in.doc.has("event", "data") {
 		return true
 	}
 	m := in.doc.get("messages").first()
-	return m.has("event") && m.has("incident")
+	return m.has("event") && m.has("incident") || m.has("type") && m.has("data", "incident")
 }
 
 func pagerDutyEvents(in *input) error {
@@ -26,9 +26,12 @@ func pagerDutyEvents(in *input) error {
 		})
 	}
 	for m := range in.doc.get("messages").items() {
-		incident := m.get("incident")
+		incident, event := m.get("incident"), m.str("event")
+		if !incident.exists() { // version 1
+			incident, event = m.get("data", "incident"), m.str("type")
+		}
 		err := in.emit(draft{
-			typ:         "com.pagerduty." + firstOf(slug(m.str("event")), "event"),
+			typ:         "com.pagerduty." + firstOf(slug(event), "event"),
 			source:      firstOf(incident.str("service", "self"), origin(incident.str("html_url"))),
 			subject:     incident.str("id"),
 			id:          m.str("id"),
