@@ -1,0 +1,311 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/router/record"
+)
+
+// maxLive bounds the executions that are kept in memory only to spare a read.
+const maxLive = 8192
+
+// row is an execution with what the store keeps beside it.
+type row struct {
+	hayate.Execution
+	seq  int64
+	tree int64 // 0: it follows its event
+	told bool
+	// disk is the status on disk, which differs from the execution's while volatile.
+	disk     hayate.Status
+	volatile bool // the claim is in memory only
+	dirty    bool // the transaction has changed it (never set in live)
+	fresh    bool // the transaction has inserted it (never set in live)
+}
+
+// live holds the executions that are being worked on. For a volatile one it is
+// the truth, for the others a copy of what is on disk.
+type live struct {
+	mu   sync.Mutex
+	rows map[hayate.ExecutionID]*liveRow
+	// volatile are the ids of the rows that are.
+	volatile map[hayate.ExecutionID]struct{}
+	// handed says which claimable executions the process knows about: those that
+	// are in a queue, and those that somebody is about to put there.
+	handed map[hayate.ExecutionID]handed
+}
+
+type liveRow struct {
+	row
+	busy int // transactions that are changing it
+}
+
+type handed int
+
+const (
+	stored handed = iota + 1 // by this process; its caller puts it into a queue
+	queued
+)
+
+func (l *live) init() {
+	l.rows = map[hayate.ExecutionID]*liveRow{}
+	l.volatile = map[hayate.ExecutionID]struct{}{}
+	l.handed = map[hayate.ExecutionID]handed{}
+}
+
+// hold returns the row for a transaction to work on, and keeps others from
+// changing it in memory until settle.
+func (l *live) hold(id hayate.ExecutionID) (row, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.rows[id]
+	if !ok {
+		return row{}, false
+	}
+	r.busy++
+	return r.row, true
+}
+
+// adopt keeps a row that was read from disk, held.
+func (l *live) adopt(r *row) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rows[r.ID] = &liveRow{row: *r, busy: 1}
+}
+
+// settle takes over what a transaction has done, or forgets it.
+func (l *live) settle(t *tx, committed bool) {
+	if len(t.rows) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, r := range t.rows {
+		if r.fresh {
+			if !committed {
+				delete(l.handed, id)
+			} else if !r.Status.Completed() {
+				r.fresh, r.dirty = false, false
+				l.rows[id] = &liveRow{row: *r}
+			}
+			continue
+		}
+		have := l.rows[id]
+		have.busy--
+		if committed && r.dirty {
+			r.dirty = false
+			have.row = *r
+			if r.volatile {
+				l.volatile[id] = struct{}{}
+			} else {
+				delete(l.volatile, id)
+			}
+			if !r.Status.Claimable() {
+				delete(l.handed, id)
+			}
+		}
+		if have.busy == 0 && have.Status.Completed() {
+			delete(l.rows, id)
+		}
+	}
+	l.trim()
+}
+
+// trim forgets rows that are on disk as they are, in no order.
+func (l *live) trim() {
+	if len(l.rows) <= maxLive+len(l.volatile) {
+		return
+	}
+	over := len(l.rows) - maxLive/2 - len(l.volatile)
+	for id, r := range l.rows {
+		if over == 0 {
+			return
+		}
+		if r.busy == 0 && !r.volatile {
+			delete(l.rows, id)
+			over--
+		}
+	}
+}
+
+// inMemory runs f on the row of an idempotent execution that no transaction is
+// changing, and keeps what f makes of it. ok is false where there is none such.
+func (l *live) inMemory(id hayate.ExecutionID, f func(*row) error) (x hayate.Execution, ok bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, found := l.rows[id]
+	if !found || r.busy > 0 || !r.Idempotent {
+		return x, false, nil
+	}
+	next := r.row
+	next.Execution = cloneExecution(next.Execution)
+	if err := f(&next); err != nil {
+		return x, true, err
+	}
+	r.row = next
+	if next.volatile {
+		l.volatile[id] = struct{}{}
+	}
+	if !next.Status.Claimable() {
+		delete(l.handed, id)
+	}
+	return cloneExecution(next.Execution), true, nil
+}
+
+// volatiles returns the executions whose claims are in memory.
+func (l *live) volatiles() map[hayate.ExecutionID]row {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.volatile) == 0 {
+		return nil
+	}
+	m := make(map[hayate.ExecutionID]row, len(l.volatile))
+	for id := range l.volatile {
+		r := l.rows[id].row
+		r.Execution = cloneExecution(r.Execution)
+		m[id] = r
+	}
+	return m
+}
+
+// mark notes where executions are, and returns those it does not know.
+func (l *live) mark(ids []hayate.ExecutionID, h handed) (unknown []hayate.ExecutionID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, id := range ids {
+		r, ok := l.rows[id]
+		switch {
+		case ok && r.Status.Claimable(), !ok && l.handed[id] != 0:
+			l.handed[id] = h
+		case !ok:
+			unknown = append(unknown, id)
+		}
+	}
+	return unknown
+}
+
+// put notes where an execution is.
+func (l *live) put(id hayate.ExecutionID, h handed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handed[id] = h
+}
+
+func (l *live) where(id hayate.ExecutionID) handed {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.handed[id]
+}
+
+// execution returns the row for the transaction to change. It reads its own
+// writes; where there is none it returns ErrNotFound.
+func (t *tx) execution(act string, id hayate.ExecutionID) (*row, error) {
+	if r, ok := t.rows[id]; ok {
+		return r, nil
+	}
+	held, ok := t.s.live.hold(id)
+	r := &held
+	if !ok {
+		var err error
+		if r, err = scanRow(t.st.getExecution.QueryRow(idBytes(id))); err != nil {
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil, fmt.Errorf("%s execution %s: %w", act, id, hayate.ErrNotFound)
+			}
+			return nil, fmt.Errorf("%s execution %s: %w", act, id, sqlError(err))
+		}
+		t.s.live.adopt(r)
+	}
+	if t.rows == nil {
+		t.rows = map[hayate.ExecutionID]*row{}
+	}
+	t.rows[id] = r
+	return r, nil
+}
+
+type scanner interface{ Scan(...any) error }
+
+// scanRow reads executionColumns, and further columns into more.
+func scanRow(sc scanner, more ...any) (*row, error) {
+	var r row
+	var id, body sql.RawBytes
+	var tree sql.NullInt64
+	if _, single := sc.(*sql.Row); single {
+		var b1, b2 []byte
+		if err := sc.Scan(append([]any{&r.seq, &b1, &tree, &b2}, more...)...); err != nil {
+			return nil, err
+		}
+		id, body = b1, b2
+	} else if err := sc.Scan(append([]any{&r.seq, &id, &tree, &body}, more...)...); err != nil {
+		return nil, err
+	}
+	x, told, err := readExecution(hayate.ExecutionID(idText(id)), body)
+	if err != nil {
+		return nil, err
+	}
+	r.Execution, r.told, r.tree, r.disk = x, told, tree.Int64, x.Status
+	return &r, nil
+}
+
+// save writes a row that exists.
+func (t *tx) save(r *row, x hayate.Execution) error {
+	duty, due := dutyColumns(&x, r.told)
+	body := appendExecution(nil, &x, r.told)
+	if _, err := t.exec(t.st.setExecution, statusNumber(x.Status), duty, due, body, r.seq); err != nil {
+		return fmt.Errorf("store execution %s: %w", x.ID, err)
+	}
+	t.counts.statuses[statusNumber(r.disk)]--
+	t.counts.statuses[statusNumber(x.Status)]++
+	r.Execution, r.disk, r.volatile, r.dirty = x, x.Status, false, true
+	return nil
+}
+
+func dutyColumns(x *hayate.Execution, told bool) (duty, due any) {
+	d, at := record.DutyOf(x, told)
+	if d == record.None {
+		return nil, nil
+	}
+	return int(d), micros(at)
+}
+
+func cloneExecution(x hayate.Execution) hayate.Execution {
+	x.Log = append([]hayate.Transition(nil), x.Log...)
+	return x
+}
+
+// inflight makes callers with one event wait for each other.
+type inflight struct {
+	mu sync.Mutex
+	m  map[string]chan struct{}
+}
+
+func (f *inflight) init() { f.m = map[string]chan struct{}{} }
+
+// enter waits until nobody else is in with this key.
+func (f *inflight) enter(ctx context.Context, key string) error {
+	for {
+		f.mu.Lock()
+		other, taken := f.m[key]
+		if !taken {
+			f.m[key] = make(chan struct{})
+			f.mu.Unlock()
+			return nil
+		}
+		f.mu.Unlock()
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *inflight) leave(key string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.m[key])
+	delete(f.m, key)
+}

@@ -1,0 +1,310 @@
+package embedded
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hayate-run/hayate"
+)
+
+// maxBatch bounds the requests that share a commit, and so how long the first of
+// them waits for the last.
+const maxBatch = 1024
+
+// writer is the one goroutine that changes the database. It takes everything
+// that waits and commits it at once (group commit).
+type writer struct {
+	s    *Store
+	db   *sql.DB
+	path string
+	st   writeStatements
+
+	mu      sync.Mutex
+	waiting []*request
+	stopped bool
+	wake    chan struct{} // holds one
+	done    chan struct{}
+
+	counts  counts // as committed; only the writer reads and changes it
+	shown   atomic.Pointer[counts]
+	commits atomic.Int64
+	writes  atomic.Int64
+	wal     walGuard
+}
+
+// request is something to be done in the next commit.
+type request struct {
+	run  func(*tx) error
+	solo func(*sql.DB) error // instead of run: outside of any transaction
+	err  error
+	done chan struct{}
+	left atomic.Bool // nobody waits for it any more
+}
+
+// do runs fn in a transaction that it shares with other callers, and returns
+// once that is on disk. fn must look before it writes: an error of its own
+// before its first write leaves the others alone. It may run more than once.
+// Where ctx ends while fn waits or runs, the outcome is unknown.
+func (s *Store) do(ctx context.Context, fn func(*tx) error) error {
+	return s.wait(ctx, &request{run: fn, done: make(chan struct{})})
+}
+
+// solo runs fn between two commits.
+func (s *Store) solo(ctx context.Context, fn func(*sql.DB) error) error {
+	return s.wait(ctx, &request{solo: fn, done: make(chan struct{})})
+}
+
+func (s *Store) wait(ctx context.Context, r *request) error {
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	if err := s.w.put(r); err != nil {
+		return err
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		r.left.Store(true)
+		return ctx.Err()
+	}
+}
+
+func (w *writer) put(r *request) error {
+	w.mu.Lock()
+	if w.stopped {
+		w.mu.Unlock()
+		return errClosed
+	}
+	w.waiting = append(w.waiting, r)
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// newWriter prepares the writing handle; start makes it work.
+func newWriter(s *Store, db *sql.DB, path string) (*writer, error) {
+	if err := migrate(db, path); err != nil {
+		return nil, err
+	}
+	w := &writer{s: s, db: db, path: path, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := w.st.prepare(db); err != nil {
+		return nil, sqlError(err)
+	}
+	if err := w.load(); err != nil {
+		return nil, err
+	}
+	if err := w.wal.open(s, path); err != nil {
+		return nil, errors.Join(err, w.wal.close())
+	}
+	return w, nil
+}
+
+// load reads the counts, and the number of the newest row.
+func (w *writer) load() error {
+	var raw []byte
+	if err := w.db.QueryRow("SELECT value FROM meta WHERE name='counts'").Scan(&raw); err != nil {
+		return fmt.Errorf("read counts: %w", sqlError(err))
+	}
+	c, err := readCounts(raw)
+	if err != nil {
+		return fmt.Errorf("read counts: %w", err)
+	}
+	w.counts = c
+	w.shown.Store(&c)
+	return nil
+}
+
+func (w *writer) start() { go w.loop() }
+
+func (w *writer) loop() {
+	defer close(w.done)
+	var batch []*request
+	for {
+		<-w.wake
+		for {
+			var last bool
+			batch, last = w.take(batch[:0])
+			if len(batch) > 0 {
+				w.commit(batch)
+				w.wal.after(w.db)
+				continue
+			}
+			if last {
+				return
+			}
+			break
+		}
+	}
+}
+
+// take returns what waits; last says that nothing will come any more.
+func (w *writer) take(batch []*request) (_ []*request, last bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := min(len(w.waiting), maxBatch)
+	for _, r := range w.waiting[:n] {
+		if !r.left.Load() {
+			batch = append(batch, r)
+		}
+	}
+	if n == len(w.waiting) {
+		clear(w.waiting)
+		w.waiting = w.waiting[:0]
+	} else {
+		w.waiting = append(w.waiting[:0:0], w.waiting[n:]...)
+	}
+	return batch, w.stopped && len(w.waiting) == 0
+}
+
+// stop ends the writer once everything that waits is committed. Twice is fine.
+func (w *writer) stop() {
+	w.mu.Lock()
+	w.stopped = true
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	<-w.done
+}
+
+func (w *writer) close() error {
+	return errors.Join(w.wal.close(), w.st.close(), w.db.Close(), w.wal.closeIndex())
+}
+
+// commit makes a batch durable. When it cannot be committed whole, each request
+// gets its own transaction, so that one that the disk or the database refuses
+// does not take the others along.
+func (w *writer) commit(batch []*request) {
+	batch = w.alone(batch)
+	if len(batch) == 0 {
+		return
+	}
+	err := w.transaction(batch)
+	if err != nil && len(batch) > 1 {
+		for _, r := range batch {
+			r.err = w.transaction([]*request{r})
+		}
+	} else if err != nil {
+		batch[0].err = err
+	}
+	for _, r := range batch {
+		close(r.done)
+	}
+}
+
+// alone runs the requests that want no transaction, and returns the others.
+func (w *writer) alone(batch []*request) []*request {
+	rest := batch[:0]
+	for _, r := range batch {
+		if r.solo == nil {
+			rest = append(rest, r)
+			continue
+		}
+		r.err = r.solo(w.db)
+		close(r.done)
+	}
+	return rest
+}
+
+// transaction runs requests and commits them. Errors of single requests are left
+// with them; the returned error concerns all.
+func (w *writer) transaction(batch []*request) error {
+	t := &tx{s: w.s, st: &w.st, counts: w.counts}
+	err := w.fill(t, batch)
+	if err == nil && t.begun {
+		err = t.commit()
+	}
+	if err != nil {
+		if t.begun {
+			// After a full disk SQLite has often rolled back by itself.
+			_, _ = w.st.rollback.Exec()
+		}
+		w.s.live.settle(t, false)
+		return err
+	}
+	if t.begun {
+		w.commits.Add(1)
+		w.counts = t.counts
+		c := t.counts
+		w.shown.Store(&c)
+	}
+	w.s.live.settle(t, true)
+	for _, f := range t.after {
+		f()
+	}
+	return nil
+}
+
+func (w *writer) fill(t *tx, batch []*request) error {
+	if err := w.s.out.write(t); err != nil {
+		return err
+	}
+	for _, r := range batch {
+		before := t.changes
+		r.err = r.run(t)
+		if r.err != nil && t.changes != before {
+			// It failed half-way: nothing of this transaction can be kept.
+			return r.err
+		}
+		if t.changes != before {
+			w.writes.Add(1)
+		}
+	}
+	return nil
+}
+
+// tx is a transaction while it is filled. Only the writer uses it.
+type tx struct {
+	s       *Store
+	st      *writeStatements
+	begun   bool
+	changes int // statements that changed something
+	counts  counts
+	rows    map[hayate.ExecutionID]*row // executions read or changed in it
+	after   []func()                    // what to do once it is committed
+}
+
+// exec runs a statement that changes something.
+func (t *tx) exec(st *sql.Stmt, args ...any) (sql.Result, error) {
+	if !t.begun {
+		if _, err := t.st.begin.Exec(); err != nil {
+			return nil, sqlError(err)
+		}
+		t.begun = true
+	}
+	t.changes++
+	res, err := st.Exec(args...)
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	return res, nil
+}
+
+func (t *tx) commit() error {
+	if _, err := t.st.counts.Exec(t.counts.append(nil)); err != nil {
+		return sqlError(err)
+	}
+	if _, err := t.st.commit.Exec(); err != nil {
+		return sqlError(err)
+	}
+	return nil
+}
+
+// nextSeq returns the number of a row of that time, and reserves n-1 numbers
+// after it.
+func (t *tx) nextSeq(at time.Time, n int64) int64 {
+	seq := max(t.counts.seq+1, at.UnixMicro())
+	t.counts.seq = seq + n - 1
+	t.counts.lead = max(t.counts.lead, t.counts.seq-at.UnixMicro())
+	return seq
+}
