@@ -69,6 +69,15 @@ func Lookup(name string) (encoding.Encoding, error) {
 	return e, nil
 }
 
+// fold is the name in lower case without quotes and separators.
 func fold(name string) string {
-	return strings.ToLower(strings.NewReplacer("-", "", "_", "", " ", "", ":", "").Replace(strings.Trim(name, `"' `)))
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			return r | 0x20
+		case strings.ContainsRune("-_ :\"'", r):
+			return -1
+		}
+		return r
+	}, name)
 }

@@ -91,7 +91,17 @@ func dotted(parts ...string) string { return joined(".", parts...) }
 
 // joined joins the parts that are not empty.
 func joined(sep string, parts ...string) string {
-	return strings.Join(slices.DeleteFunc(slices.Clone(parts), func(s string) bool { return s == "" }), sep)
+	var b strings.Builder
+	for _, p := range parts {
+		if p == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(sep)
+		}
+		b.WriteString(p)
+	}
+	return b.String()
 }
 
 // digest is the first 128 bits of SHA-256 over the parts, in hexadecimal.

@@ -2,7 +2,6 @@ package normalize
 
 import (
 	"encoding/json"
-	"fmt"
 
 	"github.com/hayate-run/hayate"
 )
@@ -15,9 +14,6 @@ func isCloudEvent(in *input) bool {
 }
 
 func cloudEvents(in *input) error {
-	if len(in.out.events) >= in.out.limit {
-		return fmt.Errorf("body: %w, at most %d: %w", errTooMany, in.out.limit, hayate.ErrTooLarge)
-	}
 	var e hayate.Event
 	if err := json.Unmarshal(in.doc.raw(), &e); err != nil {
 		return err
@@ -25,6 +21,5 @@ func cloudEvents(in *input) error {
 	if err := e.Validate(); err != nil {
 		return err
 	}
-	in.out.events = append(in.out.events, e)
-	return nil
+	return in.out.add(e)
 }

@@ -11,7 +11,7 @@ import (
 // statetype.
 
 func isNagios(in *input) bool {
-	if in.doc.len() > 300 || in.doc.has("what") {
+	if in.doc.has("what") {
 		return false
 	}
 	host := in.pick("hostname", "hostalias", "host")

@@ -1,7 +1,6 @@
 package normalize
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -103,9 +102,24 @@ func Events(r *Request) ([]hayate.Event, error) {
 type output struct {
 	events []hayate.Event
 	limit  int
+	size   int // bytes of data so far
 }
 
-var errTooMany = errors.New("too many events in one request")
+// maxOutput bounds the data of all events of a request, in bytes: what a batch
+// has in common is copied into each of its events.
+const maxOutput = 32 << 20
+
+// add appends an event within the bounds.
+func (o *output) add(e hayate.Event) error {
+	if len(o.events) >= o.limit {
+		return fmt.Errorf("body: more than %d events in one request: %w", o.limit, hayate.ErrTooLarge)
+	}
+	if o.size += len(e.Data); o.size > maxOutput {
+		return fmt.Errorf("body: its events have more than %d bytes of data together: %w", maxOutput, hayate.ErrTooLarge)
+	}
+	o.events = append(o.events, e)
+	return nil
+}
 
 // separate gives different events of one request different ids, should a
 // source have given them the same: identity is source and id, and the second
@@ -138,7 +152,6 @@ type input struct {
 	fallback string // id for an event without one: the envelope's
 	via      string // the envelopes' own names, outermost first, joined by commas
 	wrapper  *draft // what an unrecognised body is called, if not generic
-	folded   map[string]value
 }
 
 func (in *input) now() time.Time { return in.Now.UTC() }
@@ -205,7 +218,7 @@ func (in *input) hinted() *source {
 // child is a part of the input, as if it had come alone.
 func (in *input) child(doc value) *input {
 	c := *in
-	c.doc, c.folded = doc, nil
+	c.doc = doc
 	return &c
 }
 
@@ -254,9 +267,6 @@ type draft struct {
 
 // emit finishes a draft and adds it to the output.
 func (in *input) emit(d draft) error {
-	if len(in.out.events) >= in.out.limit {
-		return fmt.Errorf("body: %w, at most %d: %w", errTooMany, in.out.limit, hayate.ErrTooLarge)
-	}
 	if d.data == nil {
 		d.data = in.doc.raw()
 	}
@@ -288,8 +298,7 @@ func (in *input) emit(d draft) error {
 	}
 	e.SetExtension(hayate.ExtCorrelation, clean(d.correlation))
 	e.SetExtension("via", clean(in.via))
-	in.out.events = append(in.out.events, e)
-	return nil
+	return in.out.add(e)
 }
 
 // defaultSource names where an event came in, for sources that do not say.

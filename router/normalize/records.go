@@ -2,6 +2,7 @@ package normalize
 
 import (
 	"encoding/base64"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -34,7 +35,7 @@ func recordsEvents(in *input) error {
 			err = in.codeCommitRecord(r)
 		default:
 			err = in.emit(draft{
-				typ:     dotted(slug(service), slug(firstOf(r.str("eventName"), "record"))),
+				typ:     dotted(slug(strings.ReplaceAll(service, ":", ".")), slug(firstOf(r.str("eventName"), "record"))),
 				source:  firstOf(r.str("eventSourceARN"), service),
 				id:      firstOf(r.str("eventID"), r.str("eventId"), r.str("messageId")),
 				same:    true,

@@ -14,8 +14,6 @@ import (
 func isZabbix(in *input) bool {
 	doc := in.doc
 	switch {
-	case doc.len() > 200: // as many fields as no media type has
-		return false
 	case in.pick("eventid") != "":
 		return in.pick("triggerid", "eventvalue", "triggerstatus", "eventnseverity", "triggerseverity", "eventseverity", "eventsource") != ""
 	case strings.Contains(in.pick("link", "url", "zabbixurl", "triggerurl", "eventurl"), "tr_events.php?"):
