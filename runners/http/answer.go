@@ -17,8 +17,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hayate-run/hayate/internal/charset"
 	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/htmlindex"
 )
 
 // answer reads the response as {status_code, body, parsed, headers}.
@@ -118,10 +118,8 @@ func decompressed(resp *http.Response) (io.Reader, error) {
 func decode(raw []byte, contentType string) string {
 	_, params, err := mime.ParseMediaType(contentType)
 	if err == nil && params["charset"] != "" {
-		if enc, err := htmlindex.Get(strings.Trim(params["charset"], `"'`)); err == nil {
-			if out, err := enc.NewDecoder().Bytes(raw); err == nil {
-				raw = out
-			}
+		if out, err := charset.Decode(raw, params["charset"]); err == nil {
+			raw = out
 		}
 	} else if !utf8.Valid(raw) && strings.HasPrefix(mediaType(contentType), "text/") {
 		if out, err := charmap.ISO8859_1.NewDecoder().Bytes(raw); err == nil {

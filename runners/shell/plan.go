@@ -1,7 +1,6 @@
 package shell
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
 // The marks by which an attempt's processes are known: every process inherits
@@ -154,13 +154,13 @@ func (r *Runner) environment(t hayate.Task, s settings) ([]string, error) {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		v, err := decode(s.Env[name])
+		v, err := value.Decode(s.Env[name])
 		if err != nil {
 			return nil, fmt.Errorf("env: %s: %v", name, err)
 		}
 		text := ""
 		if v != nil {
-			text = pyText(v)
+			text = value.Str(v)
 		}
 		if name == "" || strings.ContainsAny(name, "=\x00") || strings.IndexByte(text, 0) >= 0 {
 			return nil, fmt.Errorf("env: %q is not an environment variable: the name may not be empty or contain =, neither may contain NUL", name)
@@ -186,11 +186,4 @@ func quote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'"
-}
-
-// decode reads a JSON value; objects keep their order.
-func decode(raw json.RawMessage) (any, error) {
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	d.UseNumber()
-	return decodeValue(d)
 }

@@ -320,3 +320,13 @@ func TestRootNeedsNoSudo(t *testing.T) {
 		t.Errorf("%s, %+v, want it to run as root", status, v)
 	}
 }
+
+func BenchmarkRun(b *testing.B) {
+	r := shell.New(shell.Config{})
+	task := command(b, "true")
+	for b.Loop() {
+		if _, err := r.Run(context.Background(), task, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
