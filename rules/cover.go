@@ -1,0 +1,229 @@
+package rules
+
+import (
+	"math"
+	"strings"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
+
+// The index must lead to a rule not only where its criteria hold but also where
+// one of them cannot be evaluated: that is a failed firing. So a criterion can
+// be a key only with the keys of every error that it or an earlier one may give:
+// most operators fail exactly where the value is no string (or no number), and
+// that the index can tell.
+
+// failures says where evaluating a criterion may give an error.
+type failures struct {
+	keys    []key
+	unknown bool // anywhere
+}
+
+// cover is the best cover of the criteria.
+func (cr *criteria) cover(c *census) cover {
+	var best cover
+	cr.each(c, func(cv cover) { best = cheaper(best, cv) })
+	return best
+}
+
+// each gives f every cover that some criterion offers.
+func (cr *criteria) each(c *census, f func(cover)) {
+	var errs []key
+	for i := range cr.list {
+		x := &cr.list[i]
+		fail := x.failures(c)
+		if fail.unknown {
+			return
+		}
+		errs = append(errs, fail.keys...)
+		cv := x.keys(c)
+		if !cv.ok {
+			continue
+		}
+		cv.keys = append([]key(nil), cv.keys...)
+		for _, k := range errs {
+			cv.add(k)
+		}
+		f(cv)
+	}
+}
+
+// failures says where the criterion fails.
+func (x *criterion) failures(c *census) failures {
+	switch {
+	case x.missing:
+		return failures{}
+	case x.wrong != nil, x.expr != nil, x.pattern.tmpl != nil, x.pattern.reErr != nil, x.fold != 0, x.root == "system":
+		return failures{unknown: true}
+	}
+	p := &x.pattern
+	switch x.op {
+	case opEquals, opNotEquals, opExistsValue, opMissingValue:
+		return failures{}
+	case opSearch, opYounger, opOlder:
+		return failures{unknown: true}
+	}
+	if p.val == nil {
+		return failures{} // false before anything can fail
+	}
+	switch x.op {
+	case opInside, opNotInside:
+		if _, ok := p.val.(value.List); ok {
+			return failures{}
+		}
+		return x.failsUnless(c, keyNotText, p.isText)
+	case opLess, opGreater:
+		if p.isText {
+			return x.failsUnless(c, keyNotText, true)
+		}
+		return x.failsUnless(c, keyNotNumber, p.isNum)
+	}
+	return x.failsUnless(c, keyNotText, p.isText)
+}
+
+// failsUnless says that the criterion fails only where the value is not of a kind.
+func (x *criterion) failsUnless(c *census, k keyKind, known bool) failures {
+	if !known || x.path == noPath {
+		return failures{unknown: true}
+	}
+	out := key{kind: k, path: x.path}
+	if c.frozen {
+		c.rate(&out)
+	} else {
+		c.note(&out)
+	}
+	return failures{keys: []key{out}}
+}
+
+// keys is the cover of the events in which the criterion is true; not ok where
+// the index cannot tell.
+func (x *criterion) keys(c *census) cover {
+	if x.missing {
+		return cover{ok: true} // never true
+	}
+	if x.path == noPath {
+		return cover{}
+	}
+	p := &x.pattern
+	never := cover{ok: true}
+	if p.val == nil && x.op != opExistsValue && x.op != opMissingValue && x.op != opNotEquals {
+		return never
+	}
+	switch x.op {
+	case opExistsValue:
+		return c.predicate(&predicate{x.path, []alternative{{op: opExists}}})
+	case opEquals:
+		return x.equalKeys(c, p.val)
+	case opInside:
+		return x.insideKeys(c)
+	case opLess, opGreater:
+		if !p.isNum || math.IsInf(p.num.lo, 0) {
+			return cover{}
+		}
+		// Closed bounds, so that what a double cannot tell apart is still found.
+		a := unbounded()
+		if x.op == opLess {
+			a.hi = p.num.lo
+		} else {
+			a.lo = p.num.lo
+		}
+		return c.predicate(&predicate{x.path, []alternative{a}})
+	}
+	if !p.isText {
+		return cover{}
+	}
+	var a alternative
+	ascii := isASCII(p.lower)
+	switch {
+	case x.op == opStarts:
+		a = alternative{op: opPrefix, text: p.text}
+	case x.op == opEnds:
+		a = alternative{op: opSuffix, text: p.text}
+	case x.op == opHas:
+		a = alternative{op: opContains, text: p.text}
+	case x.op == opEqualsFold && ascii:
+		a = alternative{op: opFold, text: p.lower}
+	case x.op == opStartsFold && ascii:
+		a = alternative{op: opPrefixFold, text: p.lower}
+	case x.op == opEndsFold && ascii:
+		a = alternative{op: opSuffixFold, text: p.lower}
+	case x.op == opMatchWildcard:
+		a = alternative{op: opWildcard, text: looseWildcard(p.text)}
+	default:
+		return cover{}
+	}
+	return c.predicate(&predicate{x.path, []alternative{a}})
+}
+
+// looseWildcard turns a shell pattern into a wildcard that matches at least as
+// much: ? and classes become stars.
+func looseWildcard(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; c {
+		case '?', '*':
+			b.WriteByte(star)
+		case '[':
+			if end := classEnd(s[i:]); end > 0 {
+				b.WriteByte(star)
+				i += end
+				continue
+			}
+			b.WriteByte(c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// equalKeys covers the values that Python holds equal to v.
+func (x *criterion) equalKeys(c *census, v any) cover {
+	switch v := v.(type) {
+	case string:
+		return c.predicate(&predicate{x.path, []alternative{{op: opString, text: v}}})
+	case bool:
+		return x.truthKeys(c, v)
+	}
+	if f, ok := toFloat(v); ok {
+		n := numberAlternative(value.Str(v))
+		n.lo = f
+		cv := c.predicate(&predicate{x.path, []alternative{n}})
+		if f == 0 || f == 1 {
+			cv = x.truthKeys(c, f == 1)
+		}
+		return cv
+	}
+	return cover{}
+}
+
+// truthKeys covers a truth value and the number that equals it.
+func (x *criterion) truthKeys(c *census, v bool) cover {
+	alts := []alternative{{op: opFalse}, numberAlternative("0")}
+	if v {
+		alts = []alternative{{op: opTrue}, numberAlternative("1")}
+	}
+	return c.predicate(&predicate{x.path, alts})
+}
+
+// insideKeys covers the members of a list.
+func (x *criterion) insideKeys(c *census) cover {
+	l, ok := x.pattern.val.(value.List)
+	if !ok {
+		return cover{}
+	}
+	all := cover{ok: true}
+	for _, v := range l {
+		all = both(all, x.equalKeys(c, v))
+	}
+	return all
+}
+
+// toFloat returns a number that a double comes near to.
+func toFloat(v any) (float64, bool) {
+	if !value.IsNumber(v) {
+		return 0, false
+	}
+	f, err := value.ToFloat(v)
+	return f, err == nil && !math.IsNaN(f) && !math.IsInf(f, 0)
+}

@@ -1,0 +1,421 @@
+package rules
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/hayate-run/hayate"
+)
+
+// compiled is one rule, its conditions read.
+type compiled struct {
+	rule     *hayate.Rule
+	clauses  [][]predicate // of the pattern; nil where it has none
+	filters  *filter
+	criteria *criteria
+	typ      predicate // that the event is of the rule's trigger
+	typed    bool
+}
+
+// entry is what verification needs of a rule, without a detour.
+type entry struct {
+	rule     *hayate.Rule
+	typeHash uint64
+	clauses  span
+	extra    int32 // filters and criteria, -1 where it has none
+	flags    entryFlags
+}
+
+type entryFlags uint8
+
+const (
+	isTyped entryFlags = 1 << iota
+	isBackstop
+	hasPattern
+)
+
+type extra struct {
+	filters  *filter
+	criteria *criteria
+}
+
+// index finds the rules of a set that an event can concern. It is immutable.
+type index struct {
+	rules   []entry // by reference
+	clauses []span
+	preds   []predicate
+	extras  []extra
+
+	table   table
+	buckets []bucket
+	lists   []uint32
+	narrow  []place2
+	probes  []probe // by path
+	lens    []uint16
+	masks   []mask
+	pieces  []pieceFilter
+	ranges  []ranges
+	always  uint64 // the key of what concerns every event
+}
+
+// bucket holds the rules under one key, and where to look for more of them.
+type bucket struct{ list, narrow span }
+
+// place2 is a second condition below a key: the value at a path, or, for
+// keyNotText and keyNotNumber, that there is no such value.
+type place2 struct {
+	path pathID
+	kind keyKind
+}
+
+// single marks a table value that is a rule, not a bucket.
+const single = 1 << 31
+
+// probe says which keys exist at a path.
+type probe struct {
+	kinds  uint16 // bits of keyKind
+	prefix [4]span
+	nets   span
+	piece  int32
+	ranges int32
+}
+
+func (p *probe) has(k keyKind) bool { return p.kinds>>k&1 == 1 }
+
+// mask is a network's length, per family.
+type mask struct {
+	bits int16
+	v6   bool
+}
+
+// longList is the length from which on a bucket is narrowed by a second condition.
+const longList = 12
+
+// builder makes an index.
+type builder struct {
+	w       *paths
+	ix      *index
+	rules   []compiled
+	census  *census
+	buckets map[uint64]*bucketDraft
+	drafts  map[pathID]*probeDraft
+}
+
+type bucketDraft struct {
+	rules  []uint32
+	narrow []place2
+	home   []pathID // places already used on the way here
+}
+
+type probeDraft struct {
+	kinds   uint16
+	lens    [4][]uint16
+	masks   []mask
+	pieces  []uint32
+	numbers []interval
+}
+
+// newIndex files rules, which must be in the order of their references.
+func newIndex(w *paths, rules []compiled) *index {
+	b := &builder{w: w, rules: rules, ix: &index{}, census: newCensus(w, 2*len(rules)),
+		buckets: make(map[uint64]*bucketDraft, len(rules)), drafts: map[pathID]*probeDraft{}}
+	b.ix.always = bitsKey(w, noPath, keyAlways, 0)
+	for i := range rules {
+		b.entry(&rules[i])
+	}
+	for i := range rules {
+		b.cover(&rules[i])
+	}
+	b.census.frozen = true
+	for i := range rules {
+		cv := b.cover(&rules[i])
+		for k := range cv.keys {
+			b.file(&cv.keys[k], uint32(i))
+		}
+	}
+	b.narrow()
+	b.freeze()
+	return b.ix
+}
+
+// entry lays a rule's conditions out for verification.
+func (b *builder) entry(r *compiled) {
+	ix := b.ix
+	e := entry{rule: r.rule, extra: -1}
+	if r.typed {
+		e.typeHash = b.w.hashText(bytesOf(r.rule.Trigger.Type))
+		e.flags |= isTyped
+	}
+	if r.rule.Kind == hayate.KindBackstop {
+		e.flags |= isBackstop
+	}
+	if r.clauses != nil {
+		e.flags |= hasPattern
+		e.clauses = span{uint32(len(ix.clauses)), uint32(len(r.clauses))}
+		for _, c := range r.clauses {
+			slices.SortStableFunc(c, func(x, y predicate) int { return cmp.Compare(x.price(), y.price()) })
+			ix.clauses = append(ix.clauses, span{uint32(len(ix.preds)), uint32(len(c))})
+			ix.preds = append(ix.preds, c...)
+		}
+	}
+	if r.filters != nil || r.criteria != nil {
+		e.extra = int32(len(ix.extras))
+		ix.extras = append(ix.extras, extra{r.filters, r.criteria})
+	}
+	ix.rules = append(ix.rules, e)
+}
+
+// price orders predicates: the cheap ones that fail often first.
+func (p *predicate) price() int {
+	n := len(p.alts)
+	for i := range p.alts {
+		switch p.alts[i].op {
+		case opExists, opNot:
+			n += 40
+		case opAbsent:
+			n += 60
+		case opFold, opPrefixFold, opSuffixFold, opWildcard, opContains, opCIDR, opIP:
+			n += 20
+		case opRange:
+			n += 10
+		}
+	}
+	return n
+}
+
+// cover chooses the keys of a rule.
+func (b *builder) cover(r *compiled) cover {
+	c := b.census
+	var best cover
+	if r.clauses != nil {
+		all := cover{ok: true}
+		for i := range r.clauses {
+			all = both(all, c.clause(r.clauses[i]))
+		}
+		best = cheaper(best, all)
+	}
+	if r.filters != nil {
+		best = cheaper(best, r.filters.cover(c))
+	}
+	if r.criteria != nil {
+		best = cheaper(best, r.criteria.cover(c))
+	}
+	if r.typed {
+		best = cheaper(best, c.predicate(&r.typ))
+	}
+	if !best.ok {
+		best = cover{keys: []key{{kind: keyAlways, path: noPath}}}
+	}
+	return best
+}
+
+func (b *builder) bucket(h uint64) *bucketDraft {
+	d := b.buckets[h]
+	if d == nil {
+		d = &bucketDraft{}
+		b.buckets[h] = d
+	}
+	return d
+}
+
+func (b *builder) probe(p pathID) *probeDraft {
+	d := b.drafts[p]
+	if d == nil {
+		d = &probeDraft{}
+		b.drafts[p] = d
+	}
+	return d
+}
+
+// file puts a rule under a key.
+func (b *builder) file(k *key, rule uint32) {
+	switch k.kind {
+	case keyAlways:
+		d := b.bucket(b.ix.always)
+		d.rules = append(d.rules, rule)
+		return
+	case keyNotText, keyNotNumber:
+		top := b.ix.always
+		if r := &b.rules[rule]; r.typed {
+			tk := key{kind: keyString, path: r.typ.path, text: r.rule.Trigger.Type}
+			top = tk.hash(b.w)
+			b.probe(tk.path).kinds |= 1 << keyString
+		}
+		b.below(top, place2{k.path, k.kind}, k.hash(b.w), rule, noPath)
+		return
+	}
+	d := b.probe(k.path)
+	d.kinds |= 1 << k.kind
+	switch k.kind {
+	case keyPrefix, keySuffix, keyFoldPrefix, keyFoldSuffix:
+		i := k.kind - keyPrefix
+		n := uint16(min(len(k.text), 1<<15))
+		k.text = k.text[:n]
+		if at, ok := slices.BinarySearch(d.lens[i], n); !ok {
+			d.lens[i] = slices.Insert(d.lens[i], at, n)
+		}
+	case keyPiece:
+		d.pieces = append(d.pieces, pieceOf(k.text))
+	case keyNetwork:
+		m := mask{int16(k.alt.net.Bits()), k.alt.net.Addr().Is6()}
+		if !slices.Contains(d.masks, m) {
+			d.masks = append(d.masks, m)
+		}
+	case keyRange:
+		a := k.alt
+		d.numbers = append(d.numbers, interval{a.lo, a.hi, a.loOpen, a.hiOpen, rule})
+		return
+	}
+	bd := b.bucket(k.hash(b.w))
+	if n := len(bd.rules); n == 0 || bd.rules[n-1] != rule {
+		bd.rules = append(bd.rules, rule)
+	}
+	bd.home = append(bd.home[:0], k.path)
+}
+
+// below files a rule under a second condition below a key.
+func (b *builder) below(top uint64, p place2, second uint64, rule uint32, home pathID) uint64 {
+	d := b.bucket(top)
+	if !slices.Contains(d.narrow, p) {
+		d.narrow = append(d.narrow, p)
+	}
+	h := under(top, second)
+	n := b.bucket(h)
+	if m := len(n.rules); m == 0 || n.rules[m-1] != rule {
+		n.rules = append(n.rules, rule)
+	}
+	n.home = append(append(n.home[:0], d.home...), p.path)
+	return h
+}
+
+// maxNarrow bounds how many conditions below each other narrow a list.
+const maxNarrow = 3
+
+// narrow splits long lists by second conditions.
+func (b *builder) narrow() {
+	var long []uint64
+	for h, d := range b.buckets {
+		if len(d.rules) > longList {
+			long = append(long, h)
+		}
+	}
+	slices.Sort(long)
+	for len(long) > 0 {
+		h := long[len(long)-1]
+		long = long[:len(long)-1]
+		d := b.buckets[h]
+		if len(d.home) >= maxNarrow {
+			continue
+		}
+		rules := d.rules
+		d.rules = nil
+		for _, r := range rules {
+			cv := b.second(&b.rules[r], d.home)
+			if !cv.ok {
+				d.rules = append(d.rules, r)
+				continue
+			}
+			for k := range cv.keys {
+				x := &cv.keys[k]
+				p := place2{x.path, x.kind}
+				if p.kind < keyNotText {
+					p.kind = keyString // the value itself, whatever its kind
+				}
+				n := b.below(h, p, x.hash(b.w), r, x.path)
+				if len(b.buckets[n].rules) == longList+1 {
+					long = append(long, n)
+				}
+			}
+		}
+	}
+}
+
+// second chooses a condition that narrows a list of rules that have those at
+// home in common.
+func (b *builder) second(r *compiled, home []pathID) cover {
+	var best cover
+	try := func(cv cover) {
+		if !cv.ok || len(cv.keys) > 8 {
+			return
+		}
+		for i := range cv.keys {
+			k := &cv.keys[i]
+			plain := k.kind <= keyLiteral || k.kind == keyNotText || k.kind == keyNotNumber
+			if !plain || slices.Contains(home, k.path) {
+				return
+			}
+		}
+		best = cheaper(best, cv)
+	}
+	if len(r.clauses) == 1 {
+		for i := range r.clauses[0] {
+			try(b.census.predicate(&r.clauses[0][i]))
+		}
+	}
+	if r.filters != nil {
+		r.filters.each(b.census, try)
+	}
+	if r.criteria != nil {
+		r.criteria.each(b.census, try)
+	}
+	if r.typed {
+		try(b.census.predicate(&r.typ))
+	}
+	if best.cost > 0.5 {
+		return cover{}
+	}
+	return best
+}
+
+// freeze lays the drafts out flat.
+func (b *builder) freeze() {
+	ix := b.ix
+	keys := make([]uint64, 0, len(b.buckets))
+	for h := range b.buckets {
+		keys = append(keys, h)
+	}
+	slices.Sort(keys)
+	ix.table = newTable(len(keys))
+	for _, h := range keys {
+		d := b.buckets[h]
+		if len(d.rules) == 1 && len(d.narrow) == 0 {
+			ix.table.put(h, d.rules[0]|single)
+			continue
+		}
+		ix.table.put(h, uint32(len(ix.buckets)))
+		ix.buckets = append(ix.buckets, bucket{
+			span{uint32(len(ix.lists)), uint32(len(d.rules))}, span{uint32(len(ix.narrow)), uint32(len(d.narrow))},
+		})
+		ix.lists = append(ix.lists, d.rules...)
+		ix.narrow = append(ix.narrow, d.narrow...)
+	}
+	ix.probes = make([]probe, b.w.size())
+	for p, d := range b.drafts {
+		pr := probe{kinds: d.kinds, piece: -1, ranges: -1}
+		for i := range d.lens {
+			pr.prefix[i] = span{uint32(len(ix.lens)), uint32(len(d.lens[i]))}
+			ix.lens = append(ix.lens, d.lens[i]...)
+		}
+		pr.nets = span{uint32(len(ix.masks)), uint32(len(d.masks))}
+		ix.masks = append(ix.masks, d.masks...)
+		if len(d.pieces) > 0 {
+			f := newPieceFilter(len(d.pieces))
+			for _, s := range d.pieces {
+				f.add(s)
+			}
+			pr.piece = int32(len(ix.pieces))
+			ix.pieces = append(ix.pieces, f)
+		}
+		if len(d.numbers) > 0 {
+			var bounds []float64
+			for i := range d.numbers {
+				bounds = append(bounds, d.numbers[i].lo, d.numbers[i].hi)
+			}
+			slices.Sort(bounds)
+			pr.ranges = int32(len(ix.ranges))
+			ix.ranges = append(ix.ranges, newRanges(d.numbers, slices.Compact(bounds)))
+		}
+		ix.probes[p] = pr
+	}
+	ix.preds, ix.rules, ix.lists = slices.Clip(ix.preds), slices.Clip(ix.rules), slices.Clip(ix.lists)
+}

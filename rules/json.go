@@ -1,0 +1,288 @@
+package rules
+
+import (
+	"bytes"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// The readers below walk over JSON that is known to be valid (events are
+// checked when they are accepted, rules when they are compiled). On other bytes
+// they stop early, but never read out of bounds.
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// skipString returns the position behind the string whose opening quote is at
+// i, and whether it has escapes.
+func skipString(b []byte, i int) (end int, escaped bool) {
+	i++
+	for {
+		if i >= len(b) {
+			return len(b), escaped
+		}
+		j := bytes.IndexByte(b[i:], '"')
+		if j < 0 {
+			return len(b), escaped
+		}
+		end = i + j
+		if end == 0 || b[end-1] != '\\' {
+			return end + 1, escaped || bytes.IndexByte(b[i:end], '\\') >= 0
+		}
+		escaped = true
+		// An odd number of backslashes escapes the quote.
+		n := 0
+		for k := end - 1; k >= i && b[k] == '\\'; k-- {
+			n++
+		}
+		if n%2 == 0 {
+			return end + 1, true
+		}
+		i = end + 1
+	}
+}
+
+// skipScalar returns the position behind a number or a literal.
+func skipScalar(b []byte, i int) int {
+	for i < len(b) {
+		switch b[i] {
+		case ',', '}', ']', ' ', '\n', '\t', '\r':
+			return i
+		}
+		i++
+	}
+	return i
+}
+
+// skipValue returns the position behind the value that begins at i.
+func skipValue(b []byte, i int) int {
+	if i >= len(b) {
+		return i
+	}
+	switch b[i] {
+	case '"':
+		i, _ = skipString(b, i)
+		return i
+	case '{', '[':
+		return skipContainer(b, i)
+	}
+	return skipScalar(b, i)
+}
+
+func skipContainer(b []byte, i int) int {
+	depth := 0
+	for i < len(b) {
+		switch b[i] {
+		case '"':
+			// Most strings have no escape: jump from quote to quote.
+			j := bytes.IndexByte(b[i+1:], '"')
+			if j < 0 {
+				return len(b)
+			}
+			if j > 0 && b[i+j] == '\\' {
+				i, _ = skipString(b, i)
+			} else {
+				i += j + 2
+			}
+			continue
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+			if depth == 0 {
+				return i + 1
+			}
+		}
+		i++
+	}
+	return i
+}
+
+// unescape appends the text of a JSON string without its quotes.
+func unescape(dst, s []byte) []byte {
+	for i := 0; i < len(s); {
+		j := bytes.IndexByte(s[i:], '\\')
+		if j < 0 || i+j+1 >= len(s) {
+			return append(dst, s[i:]...)
+		}
+		dst = append(dst, s[i:i+j]...)
+		i += j + 1
+		c := s[i]
+		i++
+		switch c {
+		case 'n':
+			dst = append(dst, '\n')
+		case 't':
+			dst = append(dst, '\t')
+		case 'r':
+			dst = append(dst, '\r')
+		case 'b':
+			dst = append(dst, '\b')
+		case 'f':
+			dst = append(dst, '\f')
+		case 'u':
+			r := hex4(s[i:])
+			i = min(i+4, len(s))
+			if utf16.IsSurrogate(r) {
+				low := rune(-1)
+				if i+6 <= len(s) && s[i] == '\\' && s[i+1] == 'u' {
+					low = hex4(s[i+2:])
+				}
+				if d := utf16.DecodeRune(r, low); d != utf8.RuneError {
+					r, i = d, i+6
+				} else {
+					r = utf8.RuneError
+				}
+			}
+			dst = utf8.AppendRune(dst, r)
+		default:
+			dst = append(dst, c)
+		}
+	}
+	return dst
+}
+
+func hex4(s []byte) rune {
+	if len(s) < 4 {
+		return utf8.RuneError
+	}
+	var r rune
+	for _, c := range s[:4] {
+		switch {
+		case c >= '0' && c <= '9':
+			c -= '0'
+		case c >= 'a' && c <= 'f':
+			c -= 'a' - 10
+		case c >= 'A' && c <= 'F':
+			c -= 'A' - 10
+		default:
+			return utf8.RuneError
+		}
+		r = r<<4 | rune(c)
+	}
+	return r
+}
+
+// doc is a JSON value of a rule, members in the order of the document and
+// duplicates kept.
+type doc struct {
+	kind kind
+	text string // a string's text, a number's spelling
+	keys []string
+	vals []doc // members' or items' values
+}
+
+// maxDepth bounds the nesting of a rule's documents.
+const maxDepth = 200
+
+// parseDoc reads valid JSON; ok is false where it is nested too deeply.
+func parseDoc(b []byte) (d doc, ok bool) {
+	p := docParser{b: b}
+	d = p.value(0)
+	return d, !p.deep
+}
+
+type docParser struct {
+	b    []byte
+	i    int
+	deep bool
+}
+
+func (p *docParser) value(depth int) doc {
+	if p.i = skipSpace(p.b, p.i); p.i >= len(p.b) {
+		return doc{}
+	}
+	if depth > maxDepth {
+		p.deep = true
+		p.i = len(p.b)
+		return doc{}
+	}
+	switch c := p.b[p.i]; c {
+	case '"':
+		return doc{kind: kindString, text: p.str()}
+	case '{':
+		return p.object(depth)
+	case '[':
+		return p.array(depth)
+	default:
+		end := skipScalar(p.b, p.i)
+		d := doc{kind: scalarKind(c), text: string(p.b[p.i:end])}
+		p.i = end
+		return d
+	}
+}
+
+func (p *docParser) str() string {
+	end, escaped := skipString(p.b, p.i)
+	s := p.b[p.i+1 : max(end-1, p.i+1)]
+	p.i = end
+	if escaped {
+		return string(unescape(nil, s))
+	}
+	return string(s)
+}
+
+func (p *docParser) object(depth int) doc {
+	d := doc{kind: kindObject}
+	p.i++
+	for {
+		p.i = skipSpace(p.b, p.i)
+		if p.i >= len(p.b) || p.b[p.i] == '}' {
+			p.i++
+			return d
+		}
+		if p.b[p.i] == ',' {
+			p.i++
+			continue
+		}
+		d.keys = append(d.keys, p.str())
+		p.i = skipSpace(p.b, p.i) + 1 // the colon
+		d.vals = append(d.vals, p.value(depth+1))
+	}
+}
+
+func (p *docParser) array(depth int) doc {
+	d := doc{kind: kindArray}
+	p.i++
+	for {
+		p.i = skipSpace(p.b, p.i)
+		if p.i >= len(p.b) || p.b[p.i] == ']' {
+			p.i++
+			return d
+		}
+		if p.b[p.i] == ',' {
+			p.i++
+			continue
+		}
+		d.vals = append(d.vals, p.value(depth+1))
+	}
+}
+
+// get returns a member of an object.
+func (d *doc) get(key string) (*doc, bool) {
+	for i, k := range d.keys {
+		if k == key {
+			return &d.vals[i], true
+		}
+	}
+	return nil, false
+}
+
+// describe names a value for messages: its kind, and its text where short.
+func (d *doc) describe() string {
+	switch d.kind {
+	case kindString:
+		return "the string " + quote(d.text)
+	case kindNumber:
+		return "the number " + d.text
+	case kindArray:
+		return "a list"
+	case kindObject:
+		return "an object"
+	}
+	return d.kind.String()
+}

@@ -1,0 +1,154 @@
+package rules
+
+import (
+	"hash/maphash"
+	"maps"
+	"slices"
+)
+
+// pathID names a place of an event that some rule reads: a member of the data
+// (even numbers: twice the index of its node) or an attribute (odd numbers).
+type pathID uint32
+
+// noPath is the place of nothing: no event has a value there.
+const noPath = ^pathID(0)
+
+func nodePath(n uint32) pathID    { return pathID(n << 1) }
+func attrPath(i int) pathID       { return pathID(i<<1 | 1) }
+func (p pathID) isAttr() bool     { return p&1 == 1 }
+func (p pathID) index() int       { return int(p >> 1) }
+func (p pathID) of(w *paths) node { return w.nodes[p>>1] }
+
+// paths is a tree of the member names that some rule reads, and the attributes.
+// It is immutable once an event is read with it; ids stay valid in every paths
+// that was grown from it.
+type paths struct {
+	seed  maphash.Seed
+	salt  uint64 // random, like seed
+	nodes []node // 0 is the data itself
+	attrs []string
+}
+
+// node is one member name below another.
+type node struct {
+	leaf bool // some rule reads values here
+	raw  bool // some rule reads objects and arrays here as they stand
+	kids []kid
+	// index finds a kid by name; nil while there are few.
+	index map[string]uint32
+	name  string
+	up    uint32
+}
+
+type kid struct {
+	name string
+	node uint32
+}
+
+// manyKids is the number of kids from which on a node has an index.
+const manyKids = 8
+
+func newPaths() *paths {
+	seed := maphash.MakeSeed()
+	return &paths{seed: seed, salt: maphash.String(seed, ""), nodes: make([]node, 1)}
+}
+
+// size is an upper bound of the ids in use.
+func (w *paths) size() int { return 2 * max(len(w.nodes), len(w.attrs)+1) }
+
+// names spells a data path out.
+func (w *paths) names(p pathID) []string {
+	var out []string
+	for n := uint32(p.index()); n != 0; n = w.nodes[n].up {
+		out = append(out, w.nodes[n].name)
+	}
+	slices.Reverse(out)
+	return out
+}
+
+// find returns the kid of n with that name.
+func (w *paths) find(n *node, name []byte) (uint32, bool) {
+	if n.index != nil {
+		k, ok := n.index[string(name)]
+		return k, ok
+	}
+	for i := range n.kids {
+		if n.kids[i].name == string(name) {
+			return n.kids[i].node, true
+		}
+	}
+	return 0, false
+}
+
+// grower adds places to paths that others may be reading: it copies before the
+// first change.
+type grower struct {
+	w     *paths
+	owned bool
+	maps  map[uint32]bool // nodes whose index is ours
+}
+
+func (g *grower) own() {
+	if g.owned {
+		return
+	}
+	c := &paths{seed: g.w.seed, salt: g.w.salt, nodes: make([]node, len(g.w.nodes), len(g.w.nodes)+8), attrs: slices.Clone(g.w.attrs)}
+	copy(c.nodes, g.w.nodes)
+	for i := range c.nodes {
+		c.nodes[i].kids = slices.Clip(c.nodes[i].kids)
+	}
+	g.w, g.owned, g.maps = c, true, map[uint32]bool{}
+}
+
+// data returns the id of a path in the data. raw asks for objects and arrays
+// at its end as well.
+func (g *grower) data(names []string, raw bool) pathID {
+	at := uint32(0)
+	for _, name := range names {
+		k, ok := g.w.find(&g.w.nodes[at], []byte(name))
+		if !ok {
+			k = g.add(at, name)
+		}
+		at = k
+	}
+	if n := &g.w.nodes[at]; !n.leaf || raw && !n.raw {
+		g.own()
+		n = &g.w.nodes[at]
+		n.leaf = true
+		n.raw = n.raw || raw
+	}
+	return nodePath(at)
+}
+
+func (g *grower) add(up uint32, name string) uint32 {
+	g.own()
+	k := uint32(len(g.w.nodes))
+	g.w.nodes = append(g.w.nodes, node{name: name, up: up})
+	n := &g.w.nodes[up]
+	n.kids = append(n.kids, kid{name, k})
+	switch {
+	case n.index == nil && len(n.kids) > manyKids:
+		n.index = make(map[string]uint32, 2*len(n.kids))
+		for _, x := range n.kids {
+			n.index[x.name] = x.node
+		}
+		g.maps[up] = true
+	case n.index != nil:
+		if !g.maps[up] {
+			n.index = maps.Clone(n.index)
+			g.maps[up] = true
+		}
+		n.index[name] = k
+	}
+	return k
+}
+
+// attr returns the id of an attribute.
+func (g *grower) attr(name string) pathID {
+	if i := slices.Index(g.w.attrs, name); i >= 0 {
+		return attrPath(i)
+	}
+	g.own()
+	g.w.attrs = append(g.w.attrs, name)
+	return attrPath(len(g.w.attrs) - 1)
+}
