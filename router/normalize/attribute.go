@@ -40,8 +40,22 @@ func clean(s string) string {
 func isControl(r rune) bool { return r < 0x20 || (r >= 0x7f && r <= 0x9f) }
 
 // reference makes s a URI reference: what may not stand in one is
-// percent-encoded, and an escape that is none gets its percent sign encoded.
+// percent-encoded, an escape that is none gets its percent sign encoded, and a
+// first segment with a colon that is no scheme is marked as a path.
 func reference(s string) string {
+	s = encoded(s)
+	if _, err := url.Parse(s); err == nil {
+		return s
+	}
+	if path := "./" + s; !strings.Contains(s, "://") {
+		if _, err := url.Parse(path); err == nil {
+			return path
+		}
+	}
+	return url.PathEscape(s)
+}
+
+func encoded(s string) string {
 	const extra = "-._~:/?#[]@!$&'()*+,;="
 	ok := func(i int) bool {
 		c := s[i]

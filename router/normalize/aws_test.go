@@ -131,6 +131,29 @@ func TestSNSFollowsTheAdapter(t *testing.T) {
 	}
 }
 
+func TestSNSWithRawDelivery(t *testing.T) {
+	t.Parallel()
+	headers := []string{"X-Amz-Sns-Rawdelivery", "true", "X-Amz-Sns-Message-Id", "m-1", "X-Amz-Sns-Message-Type", "Notification",
+		"X-Amz-Sns-Topic-Arn", "arn:topic", "X-Amz-Sns-Subscription-Arn", "arn:topic:sub"}
+	e := one(t, headed("", `{"order":7}`, headers...))
+	if got, want := attributes(e), "com.amazonaws.sns.Notification arn:topic:sub subject= id=m-1 - key="; got != want || string(e.Data) != `{"order":7}` {
+		t.Errorf("event is %s with %s, want %s", got, e.Data, want)
+	}
+	e = one(t, headed("", `{"Records":[`+s3Record("k", "R")+`]}`, headers...))
+	if e.Type != "com.amazonaws.s3.ObjectCreated:Put" || e.Extension("via") != "arn:topic" {
+		t.Errorf("event is %s via %s", attributes(e), e.Extension("via"))
+	}
+}
+
+// A queue whose message can never be read must not stop.
+func TestBadPayloadIsKeptInItsEnvelope(t *testing.T) {
+	t.Parallel()
+	e := one(t, request("id", "", []byte(sqsRecord(`{"specversion":"1.0","type":"t"}`))))
+	if e.Type != "aws.sqs.message" || e.ID != "q-1" {
+		t.Errorf("event is %s", attributes(e))
+	}
+}
+
 func s3Record(key, request string) string {
 	return `{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"eu-west-1","eventTime":"2026-01-02T03:04:05.678Z","eventName":"ObjectCreated:Put","responseElements":{"x-amz-request-id":"` + request + `","x-amz-id-2":"host/1="},"s3":{"bucket":{"name":"in"},"object":{"key":"` + key + `","sequencer":"0"}}}`
 }

@@ -6,7 +6,7 @@ import "strings"
 // header in the cloud and in the body on the server; its colons become dots.
 
 func isBitbucket(in *input) bool {
-	if strings.HasPrefix(in.header("User-Agent"), "Bitbucket-Webhooks/") {
+	if in.header("X-Event-Key") != "" || strings.HasPrefix(in.header("User-Agent"), "Bitbucket-Webhooks/") {
 		return true
 	}
 	doc := in.doc

@@ -23,7 +23,7 @@ func readBody(r *Request) (value, error) {
 		return value{}, fmt.Errorf("content-type: %v: %w", err, hayate.ErrInvalid)
 	}
 	if isBlank(body) {
-		return parse(formJSON(withoutCredentials(r.Query)), r.depth())
+		return readFields(withoutCredentials(r.Query), r.depth())
 	}
 	_, sub, _ := strings.Cut(mediaType, "/")
 	switch {
@@ -111,6 +111,16 @@ func readForm(body []byte, encoding string, depth int) (value, error) {
 	if len(fields) == 1 && fields[0].name == "payload" {
 		if v, err := parse([]byte(fields[0].value), depth); err == nil && v.isObject() {
 			return v, nil
+		}
+	}
+	return readFields(fields, depth)
+}
+
+// readFields is the object that the fields describe.
+func readFields(fields []field, depth int) (value, error) {
+	for _, f := range fields {
+		if strings.Count(f.name, "[") >= depth {
+			return value{}, fmt.Errorf("body: field %.40q: nested too deeply: %w", f.name, hayate.ErrInvalid)
 		}
 	}
 	return parse(formJSON(fields), depth)

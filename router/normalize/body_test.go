@@ -138,6 +138,7 @@ func TestWrongBodiesAreNamed(t *testing.T) {
 		{"application/xml", "<a/><b/>", "one root element"},
 		{"application/xml", "text", "text outside the root element"},
 		{"application/xml", strings.Repeat("<a>", 101) + strings.Repeat("</a>", 101), "nested too deeply"},
+		{"application/x-www-form-urlencoded", "a" + strings.Repeat("[b]", 100) + "=1", "nested too deeply"},
 		{"application/x-www-form-urlencoded", "a=%zz", "body: not a URL-encoded form"},
 		{"image/png", "\x89PNG", `content-type: "image/png" cannot be read`},
 		{"text/plain; charset=klingon", "a", `content-type: unknown charset "klingon"`},

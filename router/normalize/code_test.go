@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -233,6 +234,15 @@ func TestHintsDecideBetweenLookalikesOnly(t *testing.T) {
 
 func TestAttributesAreMadeFit(t *testing.T) {
 	t.Parallel()
+	for from, want := range map[string]string{"10.0.0.1:9092": "./10.0.0.1:9092", "http://[::1": "http:%2F%2F%5B::1", "/a b": "/a%20b", "urn:x:y": "urn:x:y", "%41%": "%41%25"} {
+		e := one(t, request("fresh", "", []byte(`{"detail-type":"T","source":"`+from+`","detail":{}}`)))
+		if _, err := url.Parse(e.Source); e.Source != want || err != nil {
+			t.Errorf("source %q became %q, %v; want %q", from, e.Source, err, want)
+		}
+	}
+	if e := one(t, request("fresh", "", []byte(`{"detail-type":"障害","source":{},"detail":{}}`))); e.Type != "run.hayate.webhook" {
+		t.Errorf("type of a nameless event is %q", e.Type)
+	}
 	long := strings.Repeat("長", 3000)
 	body := fmt.Sprintf(`{"id":"e","detail-type":"T","source":"my app\n%%zz","resources":["a\u0000b\ud800 %s"],"detail":{}}`, long)
 	e := one(t, request("fresh", "", []byte(body)))

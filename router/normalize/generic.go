@@ -7,7 +7,7 @@ func genericEvents(in *input) error {
 		return in.emit(*in.wrapper)
 	}
 	d := draft{
-		typ: dotted("run.hayate.webhook", slug(in.Hint)),
+		typ: genericType(in.Hint),
 		// Both headers are defined to stay the same when a request is repeated.
 		id: firstOf(in.header("Idempotency-Key"), in.header("Webhook-Id")),
 	}
@@ -17,3 +17,7 @@ func genericEvents(in *input) error {
 	}
 	return in.emit(d)
 }
+
+// genericType is the type of an event of which nothing is known but where it
+// came in.
+func genericType(hint string) string { return dotted("run.hayate.webhook", slug(hint)) }

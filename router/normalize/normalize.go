@@ -1,6 +1,7 @@
 package normalize
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -246,7 +247,14 @@ func (in *input) unwrap(payload []byte, env envelope) (bool, error) {
 	if s == nil {
 		return false, nil
 	}
-	return true, s.events(c)
+	before := *in.out
+	err = s.events(c)
+	if errors.Is(err, hayate.ErrInvalid) {
+		// One bad payload must not keep a whole batch from being accepted.
+		*in.out = before
+		return false, nil
+	}
+	return true, err
 }
 
 // draft is an event as a source describes it. Everything but typ may be empty.
@@ -278,6 +286,9 @@ func (in *input) emit(d draft) error {
 		DataContentType: "application/json",
 		Data:            d.data,
 		Extensions:      d.extensions,
+	}
+	if e.Type == "" {
+		e.Type = genericType(in.Hint)
 	}
 	if e.Source == "" {
 		e.Source = in.defaultSource()

@@ -9,6 +9,9 @@ import "net/url"
 
 func isSNS(in *input) bool {
 	doc := in.doc
+	if in.isRawSNS() {
+		return true
+	}
 	switch doc.str("Type") {
 	case "Notification", "SubscriptionConfirmation", "UnsubscribeConfirmation":
 		return doc.has("MessageId") && doc.has("TopicArn")
@@ -16,7 +19,29 @@ func isSNS(in *input) bool {
 	return false
 }
 
+// isRawSNS says that the body is the message alone, and that all about it is in
+// the headers.
+func (in *input) isRawSNS() bool {
+	return in.header("X-Amz-Sns-Rawdelivery") == "true" && in.header("X-Amz-Sns-Message-Id") != ""
+}
+
+func (in *input) rawSNS() error {
+	id, topic := in.header("X-Amz-Sns-Message-Id"), in.header("X-Amz-Sns-Topic-Arn")
+	done, err := in.unwrap(in.doc.raw(), envelope{id: id, name: topic})
+	if done || err != nil {
+		return err
+	}
+	return in.emit(draft{
+		typ:    "com.amazonaws.sns." + firstOf(in.header("X-Amz-Sns-Message-Type"), "Notification"),
+		source: firstOf(in.header("X-Amz-Sns-Subscription-Arn"), topic),
+		id:     id,
+	})
+}
+
 func snsEvents(in *input) error {
+	if in.isRawSNS() {
+		return in.rawSNS()
+	}
 	return in.notification(in.doc, firstOf(in.header("X-Amz-Sns-Subscription-Arn"), subscriptionArn(in.doc)))
 }
 
