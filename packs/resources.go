@@ -97,7 +97,7 @@ var policyTypes = []struct {
 }{
 	{"action.concurrency", []schema.Property{thresholdParameter, delayOrCancel}},
 	{"action.concurrency.attr", []schema.Property{thresholdParameter, delayOrCancel,
-		{Name: "attributes", Schema: json.RawMessage(`{"type":"array","required":true}`)}}},
+		{Name: "attributes", Schema: json.RawMessage(`{"type":"array","uniqueItems":true,"items":{"type":"string","minLength":1}}`)}}},
 	{"action.retry", []schema.Property{
 		{Name: "retry_on", Schema: json.RawMessage(`{"type":"string","enum":["failure","timeout"],"required":true}`)},
 		{Name: "max_retry_count", Schema: json.RawMessage(`{"type":"integer","minimum":1,"maximum":5,"default":2}`)},

@@ -101,7 +101,7 @@ boundary=hayate-$$-$(date +%s)
 		for path in $attachments; do
 			IFS=$old_ifs
 			printf '\n--%s\nContent-Type: %s\nContent-Transfer-Encoding: base64\n' "$boundary" "$(media_type "$path")"
-			printf 'Content-Disposition: attachment; filename="%s"\n\n' "$(basename "$path" | tr '"\r\n' '_  ')"
+			printf 'Content-Disposition: attachment; filename="%s"\n\n' "$(one_line "$(basename "$path")" | tr '"' _)"
 			base64 <"$path"
 		done
 		IFS=$old_ifs
