@@ -62,53 +62,8 @@ func (r *Runner) perform(ctx context.Context, p plan, m *mask.Masker, out func(h
 	if err != nil {
 		return outcome{}, err
 	}
-	var mu sync.Mutex
-	var readers sync.WaitGroup
-	var streams [2]*collector
-	for i, name := range []hayate.Stream{hayate.Stdout, hayate.Stderr} {
-		c := &collector{stream: name, out: out, mu: &mu, masker: m.Stream(),
-			maxLine: r.c.MaxLine, maxStream: r.c.MaxStream, maxKept: r.c.MaxOutput}
-		streams[i] = c
-		readers.Go(func() { c.copyFrom(pipes[i]) })
-	}
-	closed := make(chan struct{})
-	readers.Go(func() {
-		// The exit status is read from ProcessState; an error here repeats it.
-		_ = a.cmd.Wait()
-		close(a.done)
-	})
-	go func() { // ends with the readers, which are waited for below
-		readers.Wait()
-		close(closed)
-	}()
-
-	var o outcome
-	var expired <-chan time.Time
-	if p.timeout > 0 {
-		timer := time.NewTimer(p.timeout)
-		defer timer.Stop()
-		expired = timer.C
-	}
-	select {
-	case <-closed:
-	case <-expired:
-		o.ended = byTimeout
-	case <-ctx.Done():
-		o.ended = byCancel
-		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
-			o.ended = byTimeout
-		}
-	}
-	select {
-	case <-closed: // it ended just in time
-		o.ended = byItself
-	default:
-	}
-	select {
-	case <-a.done:
-		o.exited = true
-	default:
-	}
+	streams, closed := a.collect(pipes, m, out)
+	o := outcome{ended: a.await(ctx, closed), exited: a.reaped()}
 	if o.ended != byItself || r.c.KillDetached {
 		o.left = a.stop()
 		// Somebody outside the attempt may hold the pipes; do not wait for them.
@@ -116,13 +71,8 @@ func (r *Runner) perform(ctx context.Context, p plan, m *mask.Masker, out func(h
 			_ = f.SetReadDeadline(time.Now().Add(time.Second)) // pipes take deadlines
 		}
 	}
-	if o.left != "" {
-		select {
-		case <-a.done:
-		default:
-			// The command does not die: leave its reaping to its end.
-			return a.abandonedOutcome(o, pipes, closed)
-		}
+	if o.left != "" && !a.reaped() {
+		return a.abandonedOutcome(o, pipes, closed)
 	}
 	<-closed
 	for _, f := range pipes {
@@ -131,6 +81,68 @@ func (r *Runner) perform(ctx context.Context, p plan, m *mask.Masker, out func(h
 	o.code = exitCode(a.cmd.ProcessState)
 	o.stdout, o.stderr = streams[0].kept(), streams[1].kept()
 	return o, nil
+}
+
+// collect reads the pipes and reaps the command. closed is closed when both are
+// done; whoever calls it waits for that.
+func (a *attempt) collect(pipes [2]*os.File, m *mask.Masker, out func(hayate.Stream, string)) (streams [2]*collector, closed <-chan struct{}) {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for i, name := range []hayate.Stream{hayate.Stdout, hayate.Stderr} {
+		c := &collector{stream: name, out: out, mu: &mu, masker: m.Stream(),
+			maxLine: a.r.c.MaxLine, maxStream: a.r.c.MaxStream, maxKept: a.r.c.MaxOutput}
+		streams[i] = c
+		all.Go(func() { c.copyFrom(pipes[i]) })
+	}
+	all.Go(func() {
+		// The exit status is read from ProcessState; an error here repeats it.
+		_ = a.cmd.Wait()
+		close(a.done)
+	})
+	ended := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(ended)
+	}()
+	return streams, ended
+}
+
+// await waits until the command has exited and its output is closed, or until
+// the attempt must be ended.
+func (a *attempt) await(ctx context.Context, closed <-chan struct{}) ending {
+	var expired <-chan time.Time
+	if a.p.timeout > 0 {
+		timer := time.NewTimer(a.p.timeout)
+		defer timer.Stop()
+		expired = timer.C
+	}
+	how := byItself
+	select {
+	case <-closed:
+	case <-expired:
+		how = byTimeout
+	case <-ctx.Done():
+		how = byCancel
+		if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+			how = byTimeout
+		}
+	}
+	select {
+	case <-closed: // it ended just in time
+		return byItself
+	default:
+		return how
+	}
+}
+
+// reaped says whether the command itself has exited and been waited for.
+func (a *attempt) reaped() bool {
+	select {
+	case <-a.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // abandonedOutcome is the outcome of a command that SIGKILL does not end. Its
@@ -211,16 +223,7 @@ func exitCode(s *os.ProcessState) int {
 // stop ends everything of the attempt: SIGTERM, and after the grace SIGKILL
 // until nothing is left. It returns a complaint about what did not die.
 func (a *attempt) stop() string {
-	leader := a.cmd.Process.Pid
-	reaped := func() bool {
-		select {
-		case <-a.done:
-			return true
-		default:
-			return false
-		}
-	}
-	h := hunt{leader: leader, marks: a.p.marks, reaped: reaped}
+	h := hunt{leader: a.cmd.Process.Pid, marks: a.p.marks, reaped: a.reaped}
 	if a.p.sudo && os.Geteuid() != 0 {
 		h.sudo = func(sig syscall.Signal) { a.sudoKill(sig) }
 	}
