@@ -86,7 +86,7 @@ func compileRule(g *grower, r *hayate.Rule) (compiled, []error) {
 		c.typed = true
 		c.typ = predicate{path: g.attr("type"), alts: []alternative{{op: opString, text: r.Trigger.Type}}}
 	}
-	if isGiven(r.Pattern) {
+	if len(r.Pattern) > 0 {
 		c.clauses = readPattern(g, &bad, r.Pattern)
 	}
 	if isGiven(r.Filters) {

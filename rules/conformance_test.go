@@ -1,0 +1,218 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/rules"
+)
+
+// root returns the folder with go.mod.
+func root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = up
+	}
+}
+
+// readConformance decodes a file of recorded answers, or skips the test.
+func readConformance(t *testing.T, name string, into any) {
+	t.Helper()
+	dir := os.Getenv("HAYATE_CONFORMANCE")
+	if dir == "" {
+		dir = filepath.Join(root(t), "..", "shared", "conformance")
+	}
+	b, err := os.ReadFile(filepath.Join(dir, name))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("no recorded answers: %v (set HAYATE_CONFORMANCE)", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, into); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+}
+
+// one compiles a single rule and asks it about an event.
+func one(t testing.TB, r hayate.Rule, e *hayate.Event) ([]rules.Match, error) {
+	t.Helper()
+	r.Pack, r.Name, r.Enabled = "p", "r", true
+	s, err := rules.Compile([]hayate.Rule{r})
+	if err != nil {
+		return nil, err
+	}
+	return s.Match(rules.NewScratch(), e, nil), nil
+}
+
+func matched(ms []rules.Match) bool { return len(ms) == 1 && ms[0].Err == nil && ms[0].Need == nil }
+
+func TestConformanceEventBridge(t *testing.T) {
+	var file struct {
+		Cases []struct {
+			ID, Category, Pattern, Event, Lenient string
+			Valid                                 *bool
+			EventError                            bool `json:"event_error"`
+			Matches                               bool
+		}
+	}
+	readConformance(t, "eventbridge.json", &file)
+	agree, lenient := 0, 0
+	for _, c := range file.Cases {
+		e := &hayate.Event{ID: "1", Source: "/s", Type: "t", Data: []byte(c.Event)}
+		pattern := c.Pattern
+		if pattern == "" {
+			pattern = " " // an empty text, which is not an absent pattern
+		}
+		ms, err := one(t, hayate.Rule{Pattern: []byte(pattern)}, e)
+		wantValid := c.Valid == nil || *c.Valid
+		got := matched(ms)
+		if c.EventError {
+			// Such an event is refused when it comes in, or has no fields at all.
+			got = e.Validate() != nil || !got
+		}
+		want := c.Matches || c.EventError
+		switch {
+		case (err == nil) == wantValid && (err != nil || got == want):
+			agree++
+		case c.Lenient != "":
+			lenient++
+		default:
+			t.Errorf("%s %s: pattern %s, event %s: matches %t, error %v; want matches %t, valid %t", c.ID, c.Category, c.Pattern, c.Event, got, err, want, wantValid)
+		}
+	}
+	t.Logf("%d cases, %d agree, %d lenient ones answered otherwise", len(file.Cases), agree, lenient)
+}
+
+func TestConformanceCEFilters(t *testing.T) {
+	var file struct {
+		Cases []struct {
+			ID, Lenient    string
+			Filters, Event json.RawMessage
+			Valid          *bool
+			Match          bool
+		}
+	}
+	readConformance(t, "ce_filters.json", &file)
+	agree, lenient := 0, 0
+	for _, c := range file.Cases {
+		var e hayate.Event
+		if err := json.Unmarshal(c.Event, &e); err != nil {
+			t.Errorf("%s: event: %v", c.ID, err)
+			continue
+		}
+		ms, err := one(t, hayate.Rule{Filters: c.Filters}, &e)
+		wantValid := c.Valid == nil || *c.Valid
+		switch {
+		case (err == nil) == wantValid && (err != nil || matched(ms) == c.Match):
+			agree++
+		case c.Lenient != "":
+			lenient++
+		default:
+			t.Errorf("%s: filters %s, event %s: match %t, error %v; want %t, valid %t", c.ID, c.Filters, c.Event, matched(ms), err, c.Match, wantValid)
+		}
+	}
+	t.Logf("%d cases, %d agree, %d lenient ones answered otherwise", len(file.Cases), agree, lenient)
+}
+
+func TestConformanceST2Operators(t *testing.T) {
+	var file struct {
+		Cases []struct {
+			ID, Operator   string
+			Value, Pattern json.RawMessage
+			Condition      *string
+			Result         *bool
+			Error          *struct{ Type string }
+		}
+	}
+	readConformance(t, "st2_operators.json", &file)
+	now := time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)
+	agree, classes := 0, 0
+	for _, c := range file.Cases {
+		got, err := rules.Operate(c.Operator, c.Value, c.Pattern, c.Condition, now)
+		switch {
+		case c.Error != nil && err != nil:
+			agree++
+			if class(err) == c.Error.Type || class(err) == "" {
+				classes++
+			} else {
+				t.Logf("%s %s(%s, %s): error %v, want a %s", c.ID, c.Operator, c.Value, c.Pattern, err, c.Error.Type)
+			}
+		case c.Error == nil && err == nil && got == *c.Result:
+			agree++
+			classes++
+		default:
+			t.Errorf("%s %s(%s, %s): %t, error %v; want %v, error %v", c.ID, c.Operator, c.Value, c.Pattern, got, err, c.Result, c.Error)
+		}
+	}
+	t.Logf("%d cases, %d agree, %d in the class of the error too", len(file.Cases), agree, classes)
+}
+
+// class is the Python class of an error.
+func class(err error) string {
+	var e *value.Error
+	if errors.As(err, &e) {
+		return e.Class
+	}
+	return ""
+}
+
+func TestConformanceST2Criteria(t *testing.T) {
+	var file struct {
+		Meta struct {
+			Default json.RawMessage `json:"default_payload"`
+		}
+		Cases []struct {
+			ID, Note          string
+			Criteria, Payload json.RawMessage
+			Match             bool
+			Raises            *struct{ Type string }
+			Errors            []string `json:"enforcement_errors"`
+		}
+	}
+	readConformance(t, "st2_criteria.json", &file)
+	agree, classes := 0, 0
+	for _, c := range file.Cases {
+		payload := c.Payload
+		if string(payload) == `"default"` {
+			payload = file.Meta.Default
+		}
+		e := &hayate.Event{ID: "1", Source: "/s", Type: "t.x", Data: payload, AcceptedAt: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)}
+		ms, err := one(t, hayate.Rule{Trigger: hayate.Trigger{Type: "t.x"}, Criteria: c.Criteria}, e)
+		failed := len(ms) == 1 && ms[0].Err != nil
+		switch {
+		case c.Raises != nil && err != nil:
+			// What raises out of StackStorm's filter is refused when it is compiled.
+			agree++
+			classes++
+		case c.Raises == nil && err == nil && matched(ms) == c.Match && failed == (len(c.Errors) > 0 && !c.Match):
+			agree++
+			if !failed || slices.Contains(c.Errors, class(ms[0].Err)) {
+				classes++
+			} else {
+				t.Logf("%s (%s): %s: error %v, want %v", c.ID, c.Note, c.Criteria, ms[0].Err, c.Errors)
+			}
+		default:
+			t.Errorf("%s (%s): %s: matches %+v, error %v; want match %t, raises %v, errors %v", c.ID, c.Note, c.Criteria, ms, err, c.Match, c.Raises, c.Errors)
+		}
+	}
+	t.Logf("%d cases, %d agree, %d in the class of the error too", len(file.Cases), agree, classes)
+}
