@@ -42,8 +42,8 @@ func isControl(r rune) bool { return r < 0x20 || (r >= 0x7f && r <= 0x9f) }
 // reference makes s a URI reference: what may not stand in one is
 // percent-encoded, an escape that is none gets its percent sign encoded, and a
 // first segment with a colon that is no scheme is marked as a path.
-func reference(s string) string {
-	s = encoded(s)
+func reference(raw string) string {
+	s := encoded(raw)
 	if _, err := url.Parse(s); err == nil {
 		return s
 	}
@@ -52,7 +52,7 @@ func reference(s string) string {
 			return path
 		}
 	}
-	return url.PathEscape(s)
+	return url.PathEscape(raw)
 }
 
 func encoded(s string) string {

@@ -83,12 +83,15 @@ func bitbucketKey(doc value) string {
 }
 
 func isBitbucketServer(in *input) bool {
-	return in.doc.has("eventKey") && in.doc.has("actor") && (in.doc.has("repository") || in.doc.has("pullRequest"))
+	return in.doc.has("eventKey") && in.doc.has("actor") && (in.doc.has("repository") || in.doc.has("pullRequest") || in.doc.has("new"))
 }
 
 func bitbucketServerEvents(in *input) error {
 	doc := in.doc
 	repository := doc.get("repository")
+	if !repository.exists() { // it was changed itself
+		repository = doc.get("new")
+	}
 	d := draft{
 		typ:  joined(".", "com.bitbucket.server", strings.ReplaceAll(doc.str("eventKey"), ":", ".")),
 		same: true,

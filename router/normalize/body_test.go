@@ -49,6 +49,8 @@ func TestBodiesBecomeJSON(t *testing.T) {
 		{"brackets that do not close", "application/x-www-form-urlencoded", "a[b=1", `{"a[b":"1"}`},
 		{"the field payload alone is JSON", "application/x-www-form-urlencoded", "payload=%7B%22a%22%3A1%7D", `{"a":1}`},
 		{"the field payload beside others is not", "application/x-www-form-urlencoded", "payload=%7B%7D&x=1", `{"payload":"{}","x":"1"}`},
+		{"a multipart form", "multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=\"h[name]\"\r\n\r\nweb\r\n--B\r\nContent-Disposition: form-data; name=\"log\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\nfull\r\n--B--\r\n",
+			`{"h":{"name":"web"},"log":{"filename":"a.txt","content_type":"text/plain","text":"full"}}`},
 		{"text", "text/plain", "disk full\n\"sda\"\t障害", `{"text":"disk full\n\"sda\"\u0009障害"}`},
 		{"text by its looks", "", "disk full", `{"text":"disk full"}`},
 		{"text that is not UTF-8 keeps its bytes", "text/plain", "a\xff", `{"text":"a\ufffd","base64":"Yf8="}`},
@@ -140,6 +142,8 @@ func TestWrongBodiesAreNamed(t *testing.T) {
 		{"application/xml", strings.Repeat("<a>", 101) + strings.Repeat("</a>", 101), "nested too deeply"},
 		{"application/x-www-form-urlencoded", "a" + strings.Repeat("[b]", 100) + "=1", "nested too deeply"},
 		{"application/x-www-form-urlencoded", "a=%zz", "body: not a URL-encoded form"},
+		{"multipart/form-data", "x", "Content-Type names no boundary"},
+		{"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=a\r\n\r\n1", "body: not a multipart form"},
 		{"image/png", "\x89PNG", `content-type: "image/png" cannot be read`},
 		{"text/plain; charset=klingon", "a", `content-type: unknown charset "klingon"`},
 	}

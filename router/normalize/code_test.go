@@ -261,6 +261,7 @@ func FuzzEvents(f *testing.F) {
 		f.Add([]string{"", "zabbix", "nagios", "github", "alertmanager"}[i%5], "", []byte(s))
 	}
 	f.Add("", "application/x-www-form-urlencoded", []byte("a[0]=1&a[x]=2&a=3&a[][b]=4"))
+	f.Add("", "multipart/form-data; boundary=B", []byte("--B\r\nContent-Disposition: form-data; name=a; filename=b\r\n\r\n\xff\r\n--B--"))
 	f.Add("", "application/xml", []byte("<a><b>1</b>t<b/></a>"))
 	f.Add("", "text/plain; charset=iso-2022-jp", []byte("\x1b$B>c32"))
 	f.Fuzz(func(t *testing.T, hint, contentType string, body []byte) {

@@ -12,7 +12,18 @@ func isGitLab(in *input) bool {
 		return true
 	}
 	return in.doc.has("object_kind") && (in.doc.has("project") || in.doc.has("repository") || in.doc.has("project_id") || in.doc.has("object_attributes")) ||
-		in.doc.has("event_name") && (in.doc.has("project_id") || in.doc.has("group_id") || in.doc.has("user_id")) && in.doc.has("created_at")
+		isGitLabSystem(in.doc)
+}
+
+// isGitLabSystem recognises what an instance says about itself.
+func isGitLabSystem(doc value) bool {
+	if !doc.has("event_name") {
+		return false
+	}
+	if doc.has("created_at") {
+		return doc.has("project_id") || doc.has("group_id") || doc.has("user_id") || doc.has("key")
+	}
+	return doc.has("project") && doc.has("project_id")
 }
 
 func gitLabEvents(in *input) error {
