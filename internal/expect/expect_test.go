@@ -141,3 +141,24 @@ func ExampleCheck() {
 	fmt.Println(verified, failures[0])
 	// Output: false stdout: expected not to find /ERROR/, found "1 ERROR"
 }
+
+func FuzzApply(f *testing.F) {
+	f.Add(`{"succeeded":true,"failed":false,"return_code":0,"stdout":"x"}`, "stdout.a.0", "x", 0)
+	f.Add(`[1,{"a":2}]`, "1.a", "(", 3)
+	f.Add(` {"a" : {"succeeded":false} , "failed" : true } `, "a", "", 0)
+	f.Fuzz(func(t *testing.T, value, path, pattern string, code int) {
+		if !json.Valid([]byte(value)) {
+			t.Skip("results are JSON")
+		}
+		e := &hayate.Expect{ExitCodes: []int{code}, Stdout: pattern, Ranges: []hayate.Range{{Path: path}}}
+		for _, s := range []hayate.Status{hayate.StatusSucceeded, hayate.StatusFailed} {
+			r := expect.Apply(e, hayate.Result{Status: s, Value: json.RawMessage(value)}, nil)
+			if !json.Valid(r.Value) {
+				t.Errorf("Apply to %s gives %s", value, r.Value)
+			}
+			if r.Verified != (r.Status == hayate.StatusSucceeded) {
+				t.Errorf("Apply to %s: %s and verified %v", value, r.Status, r.Verified)
+			}
+		}
+	})
+}

@@ -13,6 +13,7 @@ import (
 	nethttp "net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -552,4 +553,19 @@ func ExampleRunner_Run() {
 	}
 	fmt.Println(res.Status, string(v.Body), err)
 	// Output: succeeded {"you_are":"hayate/1.0"} <nil>
+}
+
+// The reference lists every parameter.
+func TestReferenceIsComplete(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/runners.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## `"+http.Name+"`\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, p := range http.New(http.Config{}).Describe()[0].Parameters {
+		if !strings.Contains(section, "\n| `"+p.Name+"` | "+p.Type) {
+			t.Errorf("parameter %s (%s) is not listed", p.Name, p.Type)
+		}
+	}
 }

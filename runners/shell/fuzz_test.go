@@ -98,18 +98,18 @@ func FuzzQuote(f *testing.F) {
 }
 
 func FuzzParseStat(f *testing.F) {
-	f.Add([]byte("12 (a) b) S 1 12 12 0"))
+	f.Add([]byte("12 (a) b) S 1 12 12 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 5 0"))
 	f.Add([]byte("12 () R"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if p, ok := parseStat(b); ok && p.state == 0 {
+		if p, ok := parseStat(b); ok && (p.state == 0 || p.started == "") {
 			t.Errorf("parseStat(%q) = %+v", b, p)
 		}
 	})
 }
 
 func TestParseStat(t *testing.T) {
-	got, ok := parseStat([]byte("4711 (we ird) (x) S 7 4712 4713 34816 -1"))
-	if want := (process{pid: 4711, parent: 7, group: 4712, session: 4713, state: 'S'}); !ok || got != want {
+	got, ok := parseStat([]byte("4711 (we ird) (x) S 7 4712 4713 34816 -1 0 1 2 3 4 5 6 7 8 20 0 1 0 998877 12 13"))
+	if want := (process{pid: 4711, parent: 7, group: 4712, session: 4713, state: 'S', started: "998877"}); !ok || got != want {
 		t.Errorf("parseStat = %+v, %v, want %+v", got, ok, want)
 	}
 }

@@ -42,11 +42,14 @@ type hunt struct {
 	marks  []string    // all of them stand in the environment of what belongs to it
 	reaped func() bool // says whether the leader has been waited for
 	sudo   func(syscall.Signal)
+	// seen are the processes found so far and when they started: what belonged to
+	// the attempt once still does when its parent has died.
+	seen map[int]string
 }
 
 // run sends SIGTERM, waits, sends SIGKILL until nothing is left, and returns a
 // complaint about what does not die.
-func (h hunt) run(grace time.Duration) string {
+func (h *hunt) run(grace time.Duration) string {
 	if h.gone() {
 		return ""
 	}
@@ -66,7 +69,7 @@ func (h hunt) run(grace time.Duration) string {
 
 // wait looks again and again, doing something before each look, until nothing
 // is left or the time is over.
-func (h hunt) wait(limit time.Duration, do func()) bool {
+func (h *hunt) wait(limit time.Duration, do func()) bool {
 	over := time.NewTimer(limit)
 	defer over.Stop()
 	for pause := 2 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
@@ -87,7 +90,7 @@ func (h hunt) wait(limit time.Duration, do func()) bool {
 }
 
 // gone says whether nothing of the attempt runs any more.
-func (h hunt) gone() bool {
+func (h *hunt) gone() bool {
 	if !h.reaped() {
 		return false
 	}
@@ -99,7 +102,7 @@ func (h hunt) gone() bool {
 
 // signal signals the group and everything that belongs to the attempt. A stopped
 // process is continued, so that it can act on SIGTERM.
-func (h hunt) signal(sig syscall.Signal) {
+func (h *hunt) signal(sig syscall.Signal) {
 	members := h.members()
 	grouped := !h.reaped() || !procReadable()
 	for _, p := range members {
@@ -124,6 +127,7 @@ func (h hunt) signal(sig syscall.Signal) {
 type process struct {
 	pid, parent, group, session int
 	state                       byte
+	started                     string // clock ticks since the host's start
 }
 
 func procReadable() bool {
@@ -134,7 +138,7 @@ func procReadable() bool {
 // members are the living processes of the attempt: those of its session or
 // group, those that carry its marks, and the descendants of either. Dead ones
 // that are left to this process (when it is a container's first) are reaped.
-func (h hunt) members() []process {
+func (h *hunt) members() []process {
 	self := os.Getpid()
 	all := processes()
 	in := make(map[int]bool)
@@ -144,7 +148,7 @@ func (h hunt) members() []process {
 		}
 		env, known := environ(p.pid)
 		switch {
-		case known && marked(env, h.marks):
+		case known && marked(env, h.marks), h.seen[p.pid] == p.started:
 			in[p.pid] = true
 		case h.leader != 0 && (p.session == h.leader || p.group == h.leader):
 			// Another execution's mark means that the number was used again.
@@ -164,6 +168,10 @@ func (h hunt) members() []process {
 		switch {
 		case in[p.pid]:
 			members = append(members, p)
+			if h.seen == nil {
+				h.seen = map[int]string{}
+			}
+			h.seen[p.pid] = p.started
 		case h.leader != 0 && p.state == 'Z' && p.parent == self && p.pid != h.leader && (p.session == h.leader || p.group == h.leader):
 			// Reaping what was nobody's: an error says that it is reaped.
 			_, _ = syscall.Wait4(p.pid, nil, syscall.WNOHANG, nil)
@@ -200,18 +208,18 @@ func processes() []process {
 	return all
 }
 
-// parseStat reads "pid (name) state ppid pgrp session …"; the name may hold
-// anything, parentheses too.
+// parseStat reads "pid (name) state ppid pgrp session … starttime …"; the name
+// may hold anything, parentheses too.
 func parseStat(b []byte) (process, bool) {
 	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
 	if open < 1 || end < open {
 		return process{}, false
 	}
 	f := strings.Fields(string(b[end+1:]))
-	if len(f) < 4 || len(f[0]) != 1 {
+	if len(f) < 20 || len(f[0]) != 1 {
 		return process{}, false
 	}
-	p := process{state: f[0][0]}
+	p := process{state: f[0][0], started: f[19]}
 	for _, n := range []struct {
 		to   *int
 		from string

@@ -330,3 +330,25 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
+// A descendant that cleared its environment and left the session is found
+// through its parent, and remembered when that dies first.
+func TestCancelEndsUnmarkedDescendants(t *testing.T) {
+	t.Parallel()
+	needProc(t)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	task := command(t, `env -i DIR="$DIR" PATH="$PATH" setsid sh -c 'trap "" TERM; echo $$ > "$DIR/tmp"; mv "$DIR/tmp" "$DIR/child"; while :; do sleep 1; done' >/dev/null 2>&1 </dev/null &
+while [ ! -f "$DIR/child" ]; do sleep 0.01; done
+echo ready
+while :; do sleep 1; done`, "env", map[string]string{"DIR": dir})
+	status, v := runWith(t, ctx, shell.Config{Grace: 50 * time.Millisecond}, task, func(_ hayate.Stream, line string) {
+		if line == "ready" {
+			cancel()
+		}
+	})
+	if status != hayate.StatusCanceled || running(t, filepath.Join(dir, "child")) {
+		t.Errorf("%s, %+v, or the descendant is alive", status, v)
+	}
+}

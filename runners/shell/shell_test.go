@@ -410,3 +410,29 @@ func ExampleRunner_Run() {
 	// stdout {"disk": 81}
 	// succeeded {"failed":false,"succeeded":true,"return_code":0,"stdout":{"disk": 81},"stderr":""} <nil>
 }
+
+// The reference lists every parameter of every runner type.
+func TestReferenceIsComplete(t *testing.T) {
+	page, err := os.ReadFile("../../docs/reference/runners.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range shell.New(shell.Config{}).Describe() {
+		_, section, ok := strings.Cut(string(page), "\n## `"+r.Name+"`\n")
+		if !ok {
+			t.Errorf("%s has no section", r.Name)
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		for _, p := range r.Parameters {
+			row := regexp.MustCompile("(?m)^\\| `" + p.Name + "` \\| " + p.Type + `(, secret)? \| (.*?) \|`).FindStringSubmatch(section)
+			switch {
+			case row == nil:
+				t.Errorf("%s: parameter %s (%s) is not listed", r.Name, p.Name, p.Type)
+			case p.Secret != (row[1] != ""):
+				t.Errorf("%s: parameter %s: secret %v is listed otherwise", r.Name, p.Name, p.Secret)
+			case p.Default != nil && strings.Trim(string(p.Default), `"`) != strings.Trim(row[2], "`"):
+				t.Errorf("%s: parameter %s: default %s is listed as %s", r.Name, p.Name, p.Default, row[2])
+			}
+		}
+	}
+}
