@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hayate-run/hayate"
@@ -46,6 +45,7 @@ type reader struct {
 	shapes  *shapes
 	runners []runner
 	system  map[string]*hayate.TriggerType // core's, once a rule asks
+	places  map[string]int                 // of what was read, in its list, by kind and reference
 
 	file   string // inside the pack, being read
 	found  []Diagnostic
@@ -253,11 +253,15 @@ func revision(n *yamldoc.Node) string {
 // put adds an item to a list, replacing one of the same reference, as a second
 // registration in StackStorm does.
 func put[T any](r *reader, list []T, item T, n *yamldoc.Node, what string, ref func(*T) hayate.Ref, source func(*T) string) []T {
-	at := slices.IndexFunc(list, func(have T) bool { return ref(&have) == ref(&item) })
-	if at < 0 {
-		return append(list, item)
+	key := what + " " + string(ref(&item))
+	if at, twice := r.places[key]; twice {
+		r.warnf(n, "duplicate-name", "the %s is in %s already; this file counts", key, source(&list[at]))
+		list[at] = item
+		return list
 	}
-	r.warnf(n, "duplicate-name", "the %s %s is in %s already; this file counts", what, ref(&item), source(&list[at]))
-	list[at] = item
-	return list
+	if r.places == nil {
+		r.places = map[string]int{}
+	}
+	r.places[key] = len(list)
+	return append(list, item)
 }
