@@ -332,7 +332,6 @@ func (v value) has(path ...string) bool {
 
 func (v value) isObject() bool { return v.doc != nil && v.node().kind == '{' }
 func (v value) isArray() bool  { return v.doc != nil && v.node().kind == '[' }
-func (v value) isString() bool { return v.doc != nil && v.node().kind == '"' }
 
 // len is the number of members or elements.
 func (v value) len() int {
