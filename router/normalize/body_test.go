@@ -142,7 +142,7 @@ func TestWrongBodiesAreNamed(t *testing.T) {
 		{"application/xml", strings.Repeat("<a>", 101) + strings.Repeat("</a>", 101), "nested too deeply"},
 		{"application/x-www-form-urlencoded", "a" + strings.Repeat("[b]", 100) + "=1", "nested too deeply"},
 		{"application/x-www-form-urlencoded", "a=%zz", "body: not a URL-encoded form"},
-		{"multipart/form-data", "x", "Content-Type names no boundary"},
+		{"multipart/form-data", "x", "content-type names no boundary"},
 		{"multipart/form-data; boundary=B", "--B\r\nContent-Disposition: form-data; name=a\r\n\r\n1", "body: not a multipart form"},
 		{"image/png", "\x89PNG", `content-type: "image/png" cannot be read`},
 		{"text/plain; charset=klingon", "a", `content-type: unknown charset "klingon"`},

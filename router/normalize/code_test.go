@@ -265,12 +265,12 @@ func FuzzEvents(f *testing.F) {
 	f.Add("", "application/xml", []byte("<a><b>1</b>t<b/></a>"))
 	f.Add("", "text/plain; charset=iso-2022-jp", []byte("\x1b$B>c32"))
 	f.Fuzz(func(t *testing.T, hint, contentType string, body []byte) {
-		make := func(call string) ([]hayate.Event, error) {
+		read := func(call string) ([]hayate.Event, error) {
 			r := request(call, hint, body)
 			r.ContentType = contentType
 			return normalize.Events(r)
 		}
-		events, err := make("a")
+		events, err := read("a")
 		if err != nil {
 			if !errors.Is(err, hayate.ErrInvalid) && !errors.Is(err, hayate.ErrTooLarge) {
 				t.Errorf("error of no kind: %v", err)
@@ -285,7 +285,7 @@ func FuzzEvents(f *testing.F) {
 				t.Errorf("event %d of %q is not JSON: %s", i, body, events[i].AppendJSON(nil))
 			}
 		}
-		if again, err := make("a"); err != nil || len(again) != len(events) {
+		if again, err := read("a"); err != nil || len(again) != len(events) {
 			t.Errorf("%q: %d events, then %d, %v", body, len(events), len(again), err)
 		}
 	})

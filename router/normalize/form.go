@@ -116,7 +116,7 @@ func readMultipart(body []byte, boundary string, depth int) (value, error) {
 		return value{}, fmt.Errorf("body: not a multipart form: %v: %w", err, hayate.ErrInvalid)
 	}
 	if boundary == "" {
-		return wrong(errors.New("Content-Type names no boundary"))
+		return wrong(errors.New("content-type names no boundary"))
 	}
 	reader := multipart.NewReader(bytes.NewReader(body), boundary)
 	var fields []field

@@ -132,3 +132,42 @@ func ExampleGitHub() {
 	fmt.Println(err)
 	// Output: signature: does not fit the body: denied
 }
+
+func TestCheckFindsEachSourcesHeader(t *testing.T) {
+	t.Parallel()
+	sum := hex.EncodeToString(code(sha256.New, string(body)))
+	stamp := strconv.FormatInt(now.Unix(), 10)
+	headers := map[string]map[string]string{
+		"github":           {"X-Hub-Signature-256": "sha256=" + sum},
+		"gitea":            {"X-Gitea-Signature": sum},
+		"gogs":             {"X-Gogs-Signature": sum},
+		"gitlab":           {"X-Gitlab-Token": string(secret)},
+		"bitbucket":        {"X-Hub-Signature": "sha256=" + sum},
+		"bitbucket-server": {"X-Hub-Signature": "sha256=" + sum},
+		"jira":             {"X-Hub-Signature": "sha256=" + sum},
+		"pagerduty":        {"X-PagerDuty-Signature": "v1=" + sum},
+		"circleci":         {"Circleci-Signature": "v1=" + sum},
+		"sentry":           {"Sentry-Hook-Signature": sum},
+		"slack": {"X-Slack-Request-Timestamp": stamp,
+			"X-Slack-Signature": "v0=" + hex.EncodeToString(code(sha256.New, "v0:"+stamp+":"+string(body)))},
+	}
+	for _, source := range signature.Sources() {
+		sent, listed := headers[source]
+		if !listed {
+			t.Errorf("%s is not tested", source)
+		}
+		get := func(name string) string { return sent[name] }
+		if err := signature.Check(source, secret, body, get, now); err != nil {
+			t.Errorf("%s: genuine: %v", source, err)
+		}
+		if err := signature.Check(source, []byte("other"), body, get, now); !errors.Is(err, hayate.ErrDenied) {
+			t.Errorf("%s: another secret: got %v, want ErrDenied", source, err)
+		}
+		if err := signature.Check(source, secret, body, func(string) string { return "" }, now); !errors.Is(err, hayate.ErrDenied) {
+			t.Errorf("%s: no header: got %v, want ErrDenied", source, err)
+		}
+	}
+	if err := signature.Check("zabbix", secret, body, func(string) string { return "" }, now); !errors.Is(err, hayate.ErrInvalid) {
+		t.Errorf("a source that does not sign: got %v, want ErrInvalid", err)
+	}
+}

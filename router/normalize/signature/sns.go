@@ -51,7 +51,7 @@ func ReadSNS(body []byte) (*SNSMessage, error) {
 	}
 	if text, ok := members["Subject"]; ok {
 		if err := json.Unmarshal(text, &m.Subject); err != nil {
-			return nil, fmt.Errorf("Subject: %v: %w", err, hayate.ErrInvalid)
+			return nil, fmt.Errorf("%s: %v: %w", "Subject", err, hayate.ErrInvalid)
 		}
 	}
 	return m, nil
