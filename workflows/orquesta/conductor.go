@@ -1,0 +1,605 @@
+package orquesta
+
+import (
+	"fmt"
+	"sort"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
+
+// Error is what StackStorm's conductor raises: a class, and a text.
+type Error struct{ Class, Message string }
+
+// Error returns "Class: message".
+func (e *Error) Error() string { return e.Class + ": " + e.Message }
+
+// Unwrap makes it an ErrInvalid.
+func (e *Error) Unwrap() error { return hayate.ErrInvalid }
+
+func raise(class, format string, args ...any) *Error {
+	return &Error{class, fmt.Sprintf(format, args...)}
+}
+
+// event is what a conductor is told about a task.
+type event struct {
+	kind   eventKind
+	status hayate.Status
+	result any
+	item   int        // -1 for none
+	all    value.List // results of all items so far, for an item's event
+}
+
+type eventKind uint8
+
+const (
+	actionEvent  eventKind = iota
+	commandEvent           // an engine command was reached
+	retryEvent
+)
+
+// name is the event as the state machine of tasks knows it.
+func (ev *event) name(n *node) string {
+	switch ev.kind {
+	case commandEvent:
+		return "task_" + n.command + "_requested"
+	case retryEvent:
+		return "task_retry_requested"
+	}
+	return "action_" + string(ev.status)
+}
+
+// initialize evaluates inputs and variables and stages the start tasks. It is
+// done once, before anything else.
+func (r *Run) initialize(context, inputs *value.Map) {
+	if r.started {
+		return
+	}
+	r.started = true
+	cur := newVars(context)
+	ok := true
+	eval := func(t *template) any {
+		v, err := r.eval(t, &env{run: r, vars: cur, at: -1})
+		if err != nil {
+			r.logFailure(failure{message: describe(err), route: -1})
+			ok = false
+			return nil
+		}
+		return v
+	}
+	given := value.NewMap(len(r.def.spec.input))
+	for _, b := range r.def.spec.input {
+		t := b.val
+		if v, there := inputs.Str(b.name); there {
+			t = r.def.inputTemplate(v)
+		}
+		v := eval(t)
+		if ok {
+			given.Set(b.name, v)
+			cur = cur.set(b.name, v)
+		}
+	}
+	cur = newVars(context).merge(given)
+	set := value.NewMap(len(r.def.spec.vars))
+	for _, b := range r.def.spec.vars {
+		v := eval(b.val)
+		if ok {
+			set.Set(b.name, v)
+			cur = cur.set(b.name, v)
+		}
+	}
+	if !ok {
+		r.status = failed
+		return
+	}
+	first := r.addList(&list{delta: newVars(context).merge(given).merge(set).all()})
+	r.contexts = 1
+	r.routes = append(r.routes, route{})
+	for _, n := range r.def.graph.roots {
+		r.put(&staged{spot: spot{n, 0}, slot: r.slots, in: first, ready: true, entry: -1})
+		r.slots++
+	}
+}
+
+// describe is the text of an error in the log.
+func describe(err error) string { return err.Error() }
+
+// update tells the run what happened to a task.
+func (r *Run) update(n *node, route int, ev event) error {
+	at := spot{n, route}
+	st := r.staged[at]
+	e := r.latest(at)
+	if st == nil && e == nil {
+		return raise("InvalidTaskStateEntry", `Task "%s" is not staged or has not started yet.`, n.name)
+	}
+	fresh := e == nil || ev.kind == commandEvent ||
+		(ev.kind == actionEvent && e.status.Completed() && isStarting(ev.status))
+	if fresh {
+		if st == nil {
+			return raise("InvalidTaskStatusTransition", `Unable to process event "%s" for task in "%s" status.`, ev.name(n), statusText(e.status))
+		}
+		made, err := r.startEntry(n, st)
+		if err != nil {
+			return err
+		}
+		if nextStatus(made, st, &ev, n) == "" {
+			return raise("InvalidTaskStatusTransition", `Unable to process event "%s" for task in "null" status.`, ev.name(n))
+		}
+		e = made
+		r.addEntry(e)
+	}
+	if st != nil && st.set == nil {
+		r.unstage(at)
+	}
+	if st != nil && st.set != nil && ev.kind == actionEvent && ev.item >= 0 && ev.item < st.set.len() {
+		r.setItem(st.set, ev.item, &ev)
+		if e.set != st.set {
+			r.touch(e)
+			e.set = st.set
+		}
+	}
+	if ev.kind != retryEvent && eventStatus(&ev, n) == failed {
+		f := failure{message: "Execution failed. See result for details.", task: n.name, route: -1, result: ev.result, hasResult: ev.result != nil}
+		r.logFailure(f)
+	}
+	return r.advance(e, st, &ev)
+}
+
+// statusText shows a status; that before the first event is "null".
+func statusText(s hayate.Status) string {
+	if s == "" {
+		return "null"
+	}
+	return string(s)
+}
+
+// eventStatus is the status that an event speaks of.
+func eventStatus(ev *event, n *node) hayate.Status {
+	if ev.kind == commandEvent {
+		if n.command == "fail" {
+			return failed
+		}
+		return succeeded
+	}
+	return ev.status
+}
+
+// startEntry makes the record of a task that is handed out.
+func (r *Run) startEntry(n *node, st *staged) (*entry, error) {
+	e := &entry{node: n, route: st.route, slot: st.slot, in: st.in}
+	if n.retry == nil {
+		return e, nil
+	}
+	env := r.taskEnv(n, st.route, st.in)
+	count, err := r.eval(n.retry.countT, env)
+	if err == nil && (!value.IsInt(count) || count == nil) {
+		err = raise("ValueError", `The retry count for task "%s" is not an integer.`, n.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	delay, err := r.eval(n.retry.delayT, env)
+	if err == nil && delay != nil && !value.IsInt(delay) {
+		err = raise("ValueError", `The retry delay for task "%s" is not an integer.`, n.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c, _ := count.(int64)
+	e.retry = &retryState{when: n.retry.when, count: int(c), delay: delay, commanded: n.retry.commanded}
+	return e, nil
+}
+
+// nextStatus is what an event makes of a task; "" where it says nothing about a
+// task that has no status yet.
+func nextStatus(e *entry, st *staged, ev *event, n *node) hayate.Status {
+	name := ev.name(n)
+	if st != nil && st.set != nil && ev.item >= 0 {
+		if s := st.set.suffix(ev.status, ev.item); s != "" {
+			if to, ok := itemMoves[name+s][e.status]; ok {
+				return to
+			}
+			return e.status
+		}
+	}
+	to, ok := taskMoves[name][e.status]
+	if !ok {
+		if e.status == "" && (ev.status == timeout || ev.status == abandoned) {
+			return failed // it never ran
+		}
+		return e.status
+	}
+	if to == timeout || to == abandoned {
+		return failed
+	}
+	return to
+}
+
+// advance moves a task's state machine, and what follows from it.
+func (r *Run) advance(e *entry, st *staged, ev *event) error {
+	n := e.node
+	before := e.status
+	after := nextStatus(e, st, ev, n)
+	r.setStatus(e, after)
+	if after == retrying && before != retrying {
+		r.stageRetry(e)
+	}
+	var commands []spot
+	if after.Completed() {
+		result := ev.result
+		if n.task != nil && n.task.with != nil {
+			result = ev.all
+			if ev.all == nil {
+				result = value.List{}
+			}
+		}
+		again, queue, err := r.completed(e, st, before, result)
+		if err != nil || again {
+			return err
+		}
+		commands = queue
+	}
+	r.moveWorkflow(e)
+	for _, c := range commands {
+		if err := r.update(c.node, c.route, event{kind: commandEvent, item: -1}); err != nil {
+			return err
+		}
+	}
+	if r.status.Completed() {
+		r.setTerm(e, true)
+	}
+	return nil
+}
+
+func (r *Run) setTerm(e *entry, term bool) {
+	if e.term != term {
+		r.touch(e)
+		e.term = term
+	}
+}
+
+func (r *Run) stageRetry(e *entry) {
+	r.touch(e)
+	re := *e.retry
+	re.tally++
+	e.retry = &re
+	e.attempt++
+	r.put(&staged{spot: spot{e.node, e.route}, slot: r.newSlot(), in: e.in, ready: true, retry: &re, entry: e.index})
+}
+
+func (r *Run) newSlot() int {
+	r.slots++
+	return r.slots - 1
+}
+
+// completed does what follows on a task's completion. again says that the task is
+// retried instead.
+func (r *Run) completed(e *entry, st *staged, before hayate.Status, result any) (again bool, commands []spot, err error) {
+	at := spot{e.node, e.route}
+	if st != nil && st.set != nil {
+		if e.status == failed {
+			st = r.own(st)
+			r.setCompleted(st, true)
+		} else {
+			r.unstage(at)
+		}
+	}
+	env := &env{run: r, vars: e.in.vars(), node: e.node, route: e.route, at: e.index, result: result, hasResult: true}
+	if isActive(r.status) {
+		again, err := r.wantsRetry(e, env)
+		if err != nil {
+			return false, nil, err
+		}
+		if again {
+			return true, nil, r.update(e.node, e.route, event{kind: retryEvent, item: -1})
+		}
+	}
+	if r.def.keepResults && (result != nil || !e.keep) {
+		r.touch(e)
+		e.keep, e.result = true, result
+	}
+	if before == e.status {
+		return false, nil, nil
+	}
+	return false, r.transit(e, env), nil
+}
+
+func (r *Run) wantsRetry(e *entry, env *env) (bool, error) {
+	if e.retry == nil || e.retry.tally >= e.retry.count || e.status == canceled {
+		return false, nil
+	}
+	if e.node.retry.whenT == nil {
+		return isAbended(e.status), nil
+	}
+	v, err := r.eval(e.node.retry.whenT, env)
+	if err != nil {
+		return false, err
+	}
+	return value.Truth(v), nil
+}
+
+// transit asks each transition of a completed task, stages what follows, and
+// returns the engine commands among it.
+func (r *Run) transit(e *entry, env *env) (commands []spot) {
+	n := e.node
+	r.touch(e)
+	if len(n.out) == 0 {
+		e.term = true
+		return nil
+	}
+	if e.next == nil {
+		e.next = make([]verdict, len(n.out))
+	}
+	var follow []*staged
+	fail := false
+	for _, edge := range n.out {
+		ok, err := r.criteria(edge, env)
+		if err != nil {
+			r.transitionFailed(e, edge, err)
+			continue
+		}
+		if !ok {
+			r.judge(e, edge, refused)
+			continue
+		}
+		r.judge(e, edge, taken)
+		delta, errs := r.published(edge, env)
+		for _, err := range errs {
+			r.transitionFailed(e, edge, err)
+		}
+		if len(errs) > 0 {
+			continue
+		}
+		s := r.stage(e, edge, delta)
+		if edge.to.command != "" {
+			commands = append(commands, s.spot)
+			fail = fail || edge.to.command == "fail"
+		} else if s.ready {
+			follow = append(follow, s)
+		}
+	}
+	if fail {
+		for _, s := range follow {
+			if r.staged[s.spot] == s {
+				s.runOnFail = true
+			}
+		}
+	}
+	return commands
+}
+
+func (r *Run) criteria(edge *edge, env *env) (bool, error) {
+	if edge.criteria == nil {
+		return true, nil
+	}
+	v, err := r.eval(edge.criteria, env)
+	return err == nil && value.Truth(v), err
+}
+
+func (r *Run) transitionFailed(e *entry, edge *edge, err error) {
+	r.logFailure(failure{message: describe(err), task: e.node.name, route: e.route, transition: edge.id})
+	r.fail()
+}
+
+// fail makes the workflow fail.
+func (r *Run) fail() {
+	if to, ok := workflowMoves["workflow_failed"][r.status]; ok {
+		r.status = to
+	}
+}
+
+// published evaluates what a transition publishes, in order, each seeing those
+// before it.
+func (r *Run) published(edge *edge, base *env) (*value.Map, []error) {
+	if len(edge.publish) == 0 {
+		return nil, nil
+	}
+	var errs []error
+	cur := *base
+	out := value.NewMap(len(edge.publish))
+	for i := range edge.publish {
+		v, err := r.eval(edge.publish[i].val, &cur)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out.Set(edge.publish[i].name, v)
+		cur.vars = cur.vars.set(edge.publish[i].name, v)
+	}
+	return out, errs
+}
+
+// stage puts the destination of a transition on the list of what is to be done,
+// or adds the arrival to what is there.
+func (r *Run) stage(e *entry, edge *edge, delta *value.Map) *staged {
+	l := &list{base: e.in, edge: edge, from: e.index}
+	if delta.Len() > 0 {
+		l.delta, l.index = delta, r.contexts
+		r.contexts++
+		e.out, e.outEdge = l.index, edge
+	}
+	at := spot{edge.to, r.routeTo(edge, e.route)}
+	s := r.staged[at]
+	if s == nil {
+		r.addList(l)
+		s = &staged{spot: at, slot: r.newSlot(), in: l, entry: -1}
+		r.put(s)
+	} else {
+		l.left = s.in
+		r.addList(l)
+		s = r.own(s)
+		s.in = l
+		s.set, s.entry = nil, -1
+		r.setCompleted(s, false)
+	}
+	r.setReady(s, r.inbound(edge.to, e.route) == satisfied)
+	return s
+}
+
+// routeTo is the route on which a transition goes on: a new one where it leads to
+// a task that several transitions lead to and that does not join them.
+func (r *Run) routeTo(edge *edge, from int) int {
+	if !edge.to.split {
+		return from
+	}
+	for i := from; r.routes[i].via != ""; i = r.routes[i].parent {
+		if r.routes[i].via == edge.back {
+			return from
+		}
+	}
+	r.routes = append(r.routes, route{from, edge.back})
+	return len(r.routes) - 1
+}
+
+type inboundState uint8
+
+const (
+	unsatisfied inboundState = iota
+	inProgress
+	satisfied
+)
+
+// inbound says whether what a task waits for has come on a route.
+func (r *Run) inbound(n *node, route int) inboundState {
+	if !n.barrier {
+		return satisfied // whoever asks has just come here
+	}
+	var a arrivals
+	if c := r.counts[spot{n, route}]; c != nil {
+		a = *c
+	}
+	switch {
+	case a.satisfied >= n.need:
+		return satisfied
+	case a.begun < len(n.inbound) && (r.active > 0 || r.ready > 0):
+		return inProgress
+	}
+	return unsatisfied
+}
+
+// moveWorkflow tells the workflow's state machine what became of a task.
+func (r *Run) moveWorkflow(e *entry) {
+	name := "task_" + string(e.status)
+	switch {
+	case isAbended(e.status):
+		name = "task_failed"
+		if r.remediated(e) {
+			name = "task_remediated"
+		}
+		fallthrough
+	case e.status == succeeded, e.status == pending, e.status == paused, e.status == canceled, e.status == retrying:
+		name += r.activity()
+	}
+	if e.status == succeeded || name[:8] == "task_rem" {
+		switch {
+		case r.head.canceled > 0:
+			name += "_canceled"
+		case r.held > 0:
+			name += "_paused"
+		case r.ready > 0 || r.goesOn(e):
+			name += "_incompl"
+		default:
+			name += "_compl"
+		}
+	}
+	to, ok := workflowMoves[name][r.status]
+	if !ok {
+		return
+	}
+	r.status = to
+	if to.Completed() {
+		r.failUnreachable()
+	}
+}
+
+func (r *Run) activity() string {
+	if r.active > 0 {
+		return "_act"
+	}
+	return "_dor"
+}
+
+// remediated says whether a transition handles the failure of a task.
+func (r *Run) remediated(e *entry) bool {
+	for i, v := range e.next {
+		if v == taken && e.node.out[i].to.command != "continue" {
+			return true
+		}
+	}
+	return false
+}
+
+// goesOn says whether something follows a task.
+func (r *Run) goesOn(e *entry) bool {
+	for i, v := range e.next {
+		to := e.node.out[i].to
+		if v == taken && to.command != "continue" && (!to.barrier || r.inbound(to, e.route) != unsatisfied) {
+			return true
+		}
+	}
+	return false
+}
+
+// failUnreachable fails a completed workflow in which a join still waits for
+// branches that will not come.
+func (r *Run) failUnreachable() {
+	if len(r.staged) == 0 {
+		return
+	}
+	for _, s := range r.stagedInOrder() {
+		if s.ready || !s.node.barrier || r.inbound(s.node, s.route) != unsatisfied {
+			continue
+		}
+		r.logFailure(failure{message: fmt.Sprintf(`UnreachableJoinError: The join task|route "%s|%d" is partially satisfied but unreachable.`, s.node.name, s.route),
+			task: s.node.name, route: s.route})
+		r.status = failed
+	}
+}
+
+// stagedInOrder returns the staged tasks in the order in which they were staged.
+func (r *Run) stagedInOrder() []*staged {
+	out := make([]*staged, 0, len(r.staged))
+	for _, s := range r.staged {
+		out = append(out, s)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].slot < out[j].slot })
+	return out
+}
+
+// request asks the workflow to take a status.
+func (r *Run) request(status hayate.Status) error {
+	event := "workflow_" + string(status)
+	suffixed := event
+	switch status {
+	case pausing, paused, canceling, canceled:
+		r.pushToItems(event)
+		suffixed += r.activity()
+	case running, resuming:
+		if r.status == paused && r.active == 0 && len(r.staged) == 0 && r.held == 0 {
+			suffixed += "_wfdone"
+		}
+	}
+	to, ok := workflowMoves[suffixed][r.status]
+	if !ok {
+		to = r.status
+	}
+	if to == r.status && to != status && !(status == paused && to == pausing) && !(status == canceled && to == canceling) {
+		return raise("InvalidWorkflowStatusTransition", `Unable to process event "%s" for workflow in "%s" status.`, event, statusText(r.status))
+	}
+	r.status = to
+	return nil
+}
+
+// pushToItems tells the tasks whose items are handed out of a request.
+func (r *Run) pushToItems(name string) {
+	for at, i := range r.newest {
+		e := r.seq[i]
+		s := r.staged[at]
+		if !isActive(e.status) || s == nil || s.set == nil {
+			continue
+		}
+		if to, ok := itemMoves[name+s.set.whole()][e.status]; ok {
+			r.setStatus(e, to)
+		}
+	}
+}

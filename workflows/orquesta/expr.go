@@ -1,0 +1,216 @@
+package orquesta
+
+import (
+	"errors"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/workflows/flow"
+)
+
+// env is what an expression can see of a run.
+type env struct {
+	run       *Run
+	vars      *vars
+	node      *node // the current task; nil outside of one
+	route     int
+	at        int // sequence index of the current task's entry, -1 for none
+	result    any
+	hasResult bool
+	item      any
+	hasItem   bool
+	depth     int // of re-evaluation
+}
+
+// program is a compiled text with expressions. Errors are *Error, or *flow.Need.
+type program interface {
+	run(e *env) (any, error)
+}
+
+// template is a value in which texts may hold expressions. It is immutable.
+type template struct {
+	lit        any // the value, where there is nothing to evaluate
+	text       program
+	list       []*template
+	keys, vals []*template
+	isMap      bool
+}
+
+// compile prepares a value for evaluation. It returns nil for null.
+func (d *Definition) compile(v any) *template {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		if p := d.compileText(v); p != nil {
+			return &template{text: p}
+		}
+	case value.List:
+		list, dynamic := make([]*template, len(v)), false
+		for i, x := range v {
+			list[i] = d.compile(x)
+			dynamic = dynamic || list[i].dynamic()
+		}
+		if dynamic {
+			return &template{list: list}
+		}
+	case *value.Map:
+		t, dynamic := &template{isMap: true}, false
+		for k, x := range v.All() {
+			kt, vt := d.compile(k), d.compile(x)
+			t.keys, t.vals = append(t.keys, kt), append(t.vals, vt)
+			dynamic = dynamic || kt.dynamic() || vt.dynamic()
+		}
+		if dynamic {
+			return t
+		}
+	}
+	return &template{lit: v}
+}
+
+func (t *template) dynamic() bool {
+	return t != nil && (t.text != nil || t.list != nil || t.isMap)
+}
+
+// compileText compiles a text, nil where it holds no expression.
+func (d *Definition) compileText(s string) program {
+	switch languageOf(s) {
+	case langYAQL:
+		return compileYAQL(s)
+	case langJinja:
+		return compileJinja(s)
+	}
+	return nil
+}
+
+// inputTemplate is what a value given from outside is evaluated as: itself, or an
+// expression where the definition is run as StackStorm does.
+func (d *Definition) inputTemplate(v any) *template {
+	if d.reevaluate {
+		return d.compile(v)
+	}
+	return &template{lit: v}
+}
+
+// eval evaluates a template; a nil one is null.
+func (r *Run) eval(t *template, e *env) (any, error) {
+	switch {
+	case t == nil:
+		return nil, nil
+	case t.text != nil:
+		v, err := t.text.run(e)
+		if err != nil {
+			return nil, err
+		}
+		if len(r.needs) > 0 {
+			return nil, r.need()
+		}
+		return plain(v), nil
+	case t.list != nil:
+		out := make(value.List, len(t.list))
+		for i, x := range t.list {
+			v, err := r.eval(x, e)
+			if err != nil {
+				return nil, err
+			}
+			out[i] = v
+		}
+		return out, nil
+	case t.isMap:
+		out := value.NewMap(len(t.keys))
+		for i := range t.keys {
+			k, err := r.eval(t.keys[i], e)
+			if err != nil {
+				return nil, err
+			}
+			if herr := value.Hashable(k); herr != nil {
+				return nil, raise("TypeError", "%s", errorText(herr))
+			}
+			v, err := r.eval(t.vals[i], e)
+			if err != nil {
+				return nil, err
+			}
+			out.Set(k, v)
+		}
+		return out, nil
+	}
+	return t.lit, nil
+}
+
+// need is the error of an evaluation that asked for datastore values.
+func (r *Run) need() error {
+	n := &flow.Need{}
+	for _, k := range r.needs {
+		n.Lookups = append(n.Lookups, flow.Lookup{Key: k.key, Decrypt: k.decrypt})
+	}
+	return n
+}
+
+func errorText(err error) string {
+	var v *value.Error
+	if errors.As(err, &v) {
+		return v.Message
+	}
+	return err.Error()
+}
+
+// plain returns what an expression yields as data that lasts: sets and tuples
+// become lists.
+func plain(v any) any {
+	switch v := v.(type) {
+	case nil, bool, int64, float64, string:
+		return v
+	case *value.Set:
+		return plain(v.Items())
+	case value.List:
+		for i, x := range v {
+			if !isPlain(x, 0) {
+				out := append(value.List(nil), v[:i]...)
+				for _, y := range v[i:] {
+					out = append(out, plain(y))
+				}
+				return out
+			}
+		}
+		return v
+	case value.Tuple, *value.Array:
+		items, _ := value.Items(v)
+		out := make(value.List, len(items))
+		for i, x := range items {
+			out[i] = plain(x)
+		}
+		return out
+	case *value.Map:
+		if isPlain(v, 0) {
+			return v
+		}
+		out := value.NewMap(v.Len())
+		for k, x := range v.All() {
+			out.Set(k, plain(x))
+		}
+		return out
+	}
+	return v
+}
+
+func isPlain(v any, depth int) bool {
+	if depth > value.MaxDepth {
+		return true
+	}
+	switch v := v.(type) {
+	case *value.Set, value.Tuple, *value.Array:
+		return false
+	case value.List:
+		for _, x := range v {
+			if !isPlain(x, depth+1) {
+				return false
+			}
+		}
+	case *value.Map:
+		for _, x := range v.All() {
+			if !isPlain(x, depth+1) {
+				return false
+			}
+		}
+	}
+	return true
+}
