@@ -21,15 +21,13 @@ func TestShippedPacksHaveNoMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	actions := map[hayate.Ref]hayate.Action{}
-	var rules []hayate.Rule
+	var all []*packs.Pack
 	for _, e := range entries {
 		p := read(t, packs.Shipped(), e.Name())
 		if p.Ref != e.Name() || p.Digest == "" {
 			t.Errorf("%s: got the reference %s and digest %q", e.Name(), p.Ref, p.Digest)
 		}
 		for _, a := range p.Actions {
-			actions[a.Ref()] = a
 			if a.Pipefail == nil || !*a.Pipefail {
 				t.Errorf("%s does not fail with its pipelines", a.Ref())
 			}
@@ -39,25 +37,10 @@ func TestShippedPacksHaveNoMistakes(t *testing.T) {
 				}
 			}
 		}
-		rules = append(rules, p.Rules...)
+		all = append(all, p)
 	}
-	for _, r := range rules {
-		for _, ra := range r.Actions {
-			a, ok := actions[ra.Ref]
-			if !ok {
-				t.Errorf("%s starts %s, which is not shipped", r.Ref(), ra.Ref)
-				continue
-			}
-			var given map[string]json.RawMessage
-			if err := json.Unmarshal(ra.Parameters, &given); err != nil {
-				t.Fatal(err)
-			}
-			for name := range given {
-				if a.Parameters.Get(name) == nil {
-					t.Errorf("%s gives %s the parameter %q, which it does not take", r.Ref(), ra.Ref, name)
-				}
-			}
-		}
+	if found := packs.Lint(all...); len(found) > 0 {
+		t.Error(found)
 	}
 }
 

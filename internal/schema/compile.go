@@ -45,7 +45,7 @@ type node struct {
 	patternProperties []patternProperty
 	additional        *node
 	closed            bool     // additionalProperties: false
-	required          []string // draft 4's list, which StackStorm ignores but for nested output schemas
+	required          []string // draft 4's list
 	dependencies      []dependency
 
 	items           *node
@@ -57,11 +57,10 @@ type node struct {
 	not                 *node
 	ref                 *node
 
-	secret     bool
-	deflt      *val
-	mustExist  bool // draft 3's required
-	shown      string
-	isCompiled bool
+	secret    bool
+	deflt     *val
+	mustExist bool   // draft 3's required
+	shown     string // for messages
 }
 
 type property struct {
@@ -129,7 +128,6 @@ func (c *compiler) node(v *val, allowNull bool) *node {
 // null where they are optional.
 func (c *compiler) fill(n *node, v *val, allowNull bool) {
 	n.minLength, n.maxLength, n.minItems, n.maxItems, n.minProperties, n.maxProperties = -1, -1, -1, -1, -1, -1
-	n.isCompiled = true
 	n.shown = v.repr()
 	if v.kind != kindObject {
 		c.bad("expected an object, found %s", v.repr())
@@ -380,7 +378,7 @@ func (c *compiler) types(n *node, v *val) {
 
 func (c *compiler) required(n *node, v *val) {
 	if v.kind == kindArray {
-		for i := range v.items {
+		for i := 0; i < len(v.items) && !c.AllowNull; i++ {
 			n.required = append(n.required, v.items[i].str)
 		}
 		return

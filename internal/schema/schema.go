@@ -21,7 +21,7 @@ type Options struct {
 	// AllowNull lets a property be null where it is optional or its default is
 	// null, at every depth: how StackStorm checks the parameters of actions,
 	// triggers and policies, and configs. As there, an optional property without a
-	// type is then text.
+	// type is then text, and draft 4's list of required names counts for nothing.
 	AllowNull bool
 	// Pattern compiles the regular expressions of "pattern" and
 	// "patternProperties", which are searched for anywhere in the text;

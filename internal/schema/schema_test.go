@@ -171,6 +171,17 @@ func TestPatternEngineCanBeChosen(t *testing.T) {
 	}
 }
 
+func TestListOfRequiredNames(t *testing.T) {
+	t.Parallel()
+	const doc = `{"type":"object","required":["a"]}`
+	if err := compile(t, doc, schema.Options{}).Validate(json.RawMessage(`{}`)); err == nil {
+		t.Error("got no error for what draft 4 requires")
+	}
+	if err := compile(t, doc, schema.Options{AllowNull: true}).Validate(json.RawMessage(`{}`)); err != nil {
+		t.Errorf("got %v, but StackStorm does not know the list", err)
+	}
+}
+
 func TestSelfReferenceEnds(t *testing.T) {
 	t.Parallel()
 	s := compile(t, `{"anyOf":[{"$ref":"#"},{"$ref":"#"}]}`, schema.Options{})
