@@ -81,6 +81,10 @@ func zabbixKind(in *input) string {
 			return "update"
 		}
 	}
+	// Filled in only once the problem is over.
+	if in.pick("eventrecoveryid", "eventrecoveryvalue", "eventrecoverystatus") != "" {
+		return "recovery"
+	}
 	return "problem"
 }
 
