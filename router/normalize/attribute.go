@@ -185,6 +185,15 @@ func fromUnix(s string, f float64) time.Time {
 	return time.Unix(0, n).UTC()
 }
 
+// number reads a decimal number, 0 where it is none.
+func number(s string) int64 {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // origin is scheme and host of a URL, "" where it has none.
 func origin(raw string) string {
 	u, err := url.Parse(raw)

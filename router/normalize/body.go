@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"mime"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -114,13 +113,4 @@ func readXML(body []byte, decoded bool, depth int) (value, error) {
 		return value{}, fmt.Errorf("body: not XML: %w", err)
 	}
 	return parse(out, depth+2)
-}
-
-// number reads a decimal number, 0 where it is none.
-func number(s string) int64 {
-	n, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
 }

@@ -31,7 +31,7 @@ func (in *input) pick(names ...string) string {
 	return ""
 }
 
-// isMacro recognises a placeholder that the sender did not fill in.
+// isMacro recognises a macro that the sender did not fill in.
 func isMacro(s string) bool {
 	return s == "*UNKNOWN*" || s[0] == '{' && s[len(s)-1] == '}' && !strings.ContainsAny(s, `" :`) ||
 		s[0] == '$' && s[len(s)-1] == '$' && len(s) > 1

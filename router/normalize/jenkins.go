@@ -45,7 +45,7 @@ func jenkinsEvents(in *input) error {
 		d.subject = joined("/", doc.str("jobName"), lastSegment(address))
 		d.time = moment(doc.str("timestamp"))
 		d.correlation = address
-		d.id = firstOf(doc.str("eventId"))
+		d.id = doc.str("eventId")
 		if d.id == "" && address != "" {
 			d.id = joined(".", address, slug(doc.str("result")))
 		}

@@ -24,7 +24,7 @@ func slackEvents(in *input) error {
 		d.subject = firstOf(e.str("channel"), e.str("channel", "id"), e.str("item", "channel"), e.str("user"))
 		d.id = doc.str("event_id")
 		d.time = firstTime(moment(doc.str("event_time")), moment(e.str("event_ts")))
-		d.correlation = firstOf(joined("/", d.subject, firstOf(e.str("thread_ts"), e.str("ts"))))
+		d.correlation = joined("/", d.subject, firstOf(e.str("thread_ts"), e.str("ts")))
 	case doc.has("command"):
 		d.typ = "com.slack.command"
 		d.subject = doc.str("command")

@@ -2,12 +2,11 @@ package normalize
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"strconv"
 	"unicode/utf8"
-
-	"encoding/json"
 
 	"github.com/hayate-run/hayate"
 )
