@@ -212,6 +212,40 @@ func TestCloudEventsAreTakenAsTheyAre(t *testing.T) {
 	}
 }
 
+// Wrapping a body must not be a way around the check of its source.
+func TestCheckIsAskedAboutEverySource(t *testing.T) {
+	t.Parallel()
+	push := "{" + repo + `,"ref":"r","commits":[]}`
+	signed := strings.Replace(httpRequest("/v1/webhooks/github", push), `"headers":{`, `"headers":{"x-token":"good",`, 1)
+	tests := []struct{ name, body, asked, typ string }{
+		{"bare", push, "github", "denied"},
+		{"in a Lambda event", httpRequest("/", push), "lambda-http github", "denied"},
+		{"in a Lambda event, signed", signed, "lambda-http github", "com.github.push"},
+		{"in a message", sqsRecord(push), "aws-records github", "aws.sqs.message"},
+		{"in a batch", "[" + push + "," + push + "]", "github", "denied"},
+		{"unknown", `{"a":1}`, "", "run.hayate.webhook"},
+	}
+	for _, tt := range tests {
+		var asked []string
+		r := request("fresh", "", []byte(tt.body))
+		r.Check = func(source string, r *normalize.Request) error {
+			asked = append(asked, source)
+			if source == "github" && (r.Header == nil || r.Header("X-Token") != "good") {
+				return hayate.ErrDenied
+			}
+			return nil
+		}
+		events, err := normalize.Events(r)
+		got := typesOf(events)
+		if errors.Is(err, hayate.ErrDenied) {
+			got = "denied"
+		}
+		if got != tt.typ || strings.Join(asked, " ") != tt.asked {
+			t.Errorf("%s: %q after asking about %q, %v; want %q after %q", tt.name, got, asked, err, tt.typ, tt.asked)
+		}
+	}
+}
+
 func TestHintsDecideBetweenLookalikesOnly(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ hint, body, source string }{

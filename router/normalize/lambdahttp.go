@@ -40,47 +40,53 @@ func lambdaHTTPType(doc value) string {
 }
 
 func lambdaHTTPEvents(in *input) error {
-	doc, c := in.doc, in.doc.get("requestContext")
 	if in.level >= maxUnwrap {
 		return genericEvents(in)
 	}
-	body := []byte(doc.str("body"))
-	if flag := firstOf(doc.str("isBase64Encoded"), doc.str("is_base64_encoded")); flag == "true" {
-		var err error
-		if body, err = base64.StdEncoding.DecodeString(string(body)); err != nil {
-			return fmt.Errorf("body: not base64 although isBase64Encoded says so: %w", hayate.ErrInvalid)
-		}
-	}
-	inner := *in.Request
-	inner.Header = headersOf(doc)
-	inner.ContentType = ""
-	inner.Query = queryOf(doc)
-	inner.Body = body
-	path := firstOf(doc.str("rawPath"), doc.str("path"), doc.str("raw_path"))
-	if _, hint, found := strings.Cut(path, "/v1/webhooks/"); found {
-		inner.Hint = hint
-	} else {
-		inner.Hint = ""
-	}
-	read, err := readBody(&inner)
+	inner, err := in.inner(in.doc)
 	if err != nil {
 		return err
 	}
-	child := &input{Request: &inner, doc: read, table: in.table, out: in.out, level: in.level + 1, via: in.via}
-	child.fallback = firstOf(c.str("requestId"), inner.header("X-Amzn-Trace-Id"), in.fallback)
-	child.wrapper = &draft{
-		typ: lambdaHTTPType(doc),
-		source: firstOf(c.str("elb", "targetGroupArn"), c.str("serviceArn"),
-			"https://"+firstOf(c.str("domainName"), inner.header("Host"))),
+	doc, err := readBody(inner)
+	if err != nil {
+		return err
+	}
+	child := newInput(inner, doc, in.table, in.out)
+	child.level, child.via, child.fallback = in.level+1, in.via, firstOf(child.fallback, in.fallback)
+	return child.run()
+}
+
+// inner is the request that the document holds.
+func (r *Request) inner(doc value) (*Request, error) {
+	body := []byte(doc.str("body"))
+	if firstOf(doc.str("isBase64Encoded"), doc.str("is_base64_encoded")) == "true" {
+		var err error
+		if body, err = base64.StdEncoding.DecodeString(string(body)); err != nil {
+			return nil, fmt.Errorf("body: not base64 although isBase64Encoded says so: %w", hayate.ErrInvalid)
+		}
+	}
+	inner := *r
+	inner.Hint, inner.ContentType = "", ""
+	inner.Header, inner.Query, inner.Body = headersOf(doc), queryOf(doc), body
+	path := firstOf(doc.str("rawPath"), doc.str("path"), doc.str("raw_path"))
+	if _, hint, found := strings.Cut(path, "/v1/webhooks/"); found {
+		inner.Hint = hint
+	}
+	c := doc.get("requestContext")
+	kind := lambdaHTTPType(doc)
+	host := firstOf(c.str("domainName"), inner.header("Host"))
+	if host != "" {
+		host = "https://" + host
+	}
+	inner.wrapper = &draft{
+		typ:     kind,
+		source:  firstOf(c.str("elb", "targetGroupArn"), c.str("serviceArn"), host, kind),
 		subject: strings.TrimPrefix(path, "/"),
-		id:      firstOf(c.str("messageId"), child.fallback),
+		id:      firstOf(c.str("messageId"), c.str("requestId"), inner.header("X-Amzn-Trace-Id")),
 		same:    true,
 		time:    firstTime(moment(c.str("timeEpoch")), moment(c.str("requestTimeEpoch"))),
 	}
-	if child.wrapper.source == "https://" {
-		child.wrapper.source = child.wrapper.typ
-	}
-	return child.run()
+	return &inner, nil
 }
 
 // headersOf looks a request's headers up without regard to case.

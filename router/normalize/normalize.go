@@ -42,8 +42,18 @@ type Request struct {
 	// NewID returns a fresh identifier, for events that carry none. Required.
 	NewID func() string
 
+	// Check, where it is set, is asked about each source that is recognised before
+	// its events are made ("" for the generic form), once for each request: the
+	// whole, or the HTTP request in a Lambda event. An error of it is that of
+	// Events. A payload that was unwrapped from an envelope comes as a request
+	// without headers; if it is refused, it stays in its envelope. So nothing
+	// that must be signed comes in unsigned by being wrapped.
+	Check func(source string, r *Request) error
+
 	MaxDepth  int // of nested containers in the body; 0 means DefaultMaxDepth
 	MaxEvents int // of one request; 0 means DefaultMaxEvents
+
+	wrapper *draft // what a request of Lambda is called if nothing recognises it
 }
 
 func (r *Request) header(name string) string {
@@ -68,8 +78,7 @@ func Recognize(r *Request) string {
 	if err != nil {
 		return ""
 	}
-	in := &input{Request: r, doc: doc, table: sources[:]}
-	if s := in.recognize(); s != nil {
+	if s := newInput(r, doc, sources[:], nil).recognize(); s != nil {
 		return s.name
 	}
 	return ""
@@ -91,7 +100,7 @@ func Events(r *Request) ([]hayate.Event, error) {
 	if out.limit <= 0 {
 		out.limit = DefaultMaxEvents
 	}
-	in := &input{Request: r, doc: doc, table: sources[:], out: out}
+	in := newInput(r, doc, sources[:], out)
 	if err := in.run(); err != nil {
 		return nil, err
 	}
@@ -104,6 +113,14 @@ type output struct {
 	events []hayate.Event
 	limit  int
 	size   int // bytes of data so far
+
+	checked map[checkOf]error // what Request.Check has said
+}
+
+// checkOf is a question to Request.Check.
+type checkOf struct {
+	request *Request
+	source  string
 }
 
 // maxOutput bounds the data of all events of a request, in bytes: what a batch
@@ -152,7 +169,16 @@ type input struct {
 	level    int    // how many envelopes it came out of
 	fallback string // id for an event without one: the envelope's
 	via      string // the envelopes' own names, outermost first, joined by commas
-	wrapper  *draft // what an unrecognised body is called, if not generic
+}
+
+// newInput is the input that a request is. The table comes in because the
+// sources of the table unwrap others of it.
+func newInput(r *Request, doc value, table []source, out *output) *input {
+	in := &input{Request: r, doc: doc, table: table, out: out}
+	if r.wrapper != nil {
+		in.fallback = r.wrapper.id
+	}
+	return in
 }
 
 func (in *input) now() time.Time { return in.Now.UTC() }
@@ -160,6 +186,9 @@ func (in *input) now() time.Time { return in.Now.UTC() }
 // run emits the events of the input.
 func (in *input) run() error {
 	if s := in.recognize(); s != nil {
+		if err := in.check(s.name); err != nil {
+			return err
+		}
 		return s.events(in)
 	}
 	if in.doc.isArray() && in.doc.len() > 0 {
@@ -172,7 +201,27 @@ func (in *input) run() error {
 			return nil
 		}
 	}
+	if err := in.check(""); err != nil {
+		return err
+	}
 	return genericEvents(in)
+}
+
+// check asks Request.Check about a source, once.
+func (in *input) check(source string) error {
+	if in.Check == nil {
+		return nil
+	}
+	question := checkOf{in.Request, source}
+	err, known := in.out.checked[question]
+	if !known {
+		err = in.Check(source, in.Request)
+		if in.out.checked == nil {
+			in.out.checked = map[checkOf]error{}
+		}
+		in.out.checked[question] = err
+	}
+	return err
 }
 
 // recognize finds the source of the input: what the hint names if it looks like
@@ -240,11 +289,11 @@ func (in *input) unwrap(payload []byte, env envelope) (bool, error) {
 		return false, nil // not JSON: the envelope's own event carries it as it is
 	}
 	bare := *in.Request
-	bare.Header, bare.Hint, bare.Body = nil, "", payload
+	bare.Header, bare.Hint, bare.Body, bare.wrapper = noHeader, "", payload, nil
 	c := &input{Request: &bare, doc: doc, table: in.table, out: in.out, level: in.level + 1,
 		fallback: firstOf(env.id, in.fallback), via: joined(",", in.via, env.name)}
 	s := c.recognize()
-	if s == nil {
+	if s == nil || c.check(s.name) != nil {
 		return false, nil
 	}
 	before := *in.out
@@ -256,6 +305,8 @@ func (in *input) unwrap(payload []byte, env envelope) (bool, error) {
 	}
 	return true, err
 }
+
+func noHeader(string) string { return "" }
 
 // draft is an event as a source describes it. Everything but typ may be empty.
 type draft struct {
