@@ -250,6 +250,9 @@ func TestDigest(t *testing.T) {
 	if a != same {
 		t.Errorf("the same content has the digests %s and %s", a, same)
 	}
+	if root, err := packs.Digest(fstest.MapFS{"a": file("1"), "b/c": file("2")}, "."); err != nil || root != a {
+		t.Errorf("the same content has the digests %s and %s, %v", a, root, err)
+	}
 	for _, other := range []fstest.MapFS{
 		{"p/a": file("1"), "p/b/c": file("3")}, {"p/a": file("1"), "p/b/d": file("2")},
 		{"p/a": file("1"), "p/b/c": file("2"), "p/d": file("")}, {"p/a1": file(""), "p/b/c": file("2")},

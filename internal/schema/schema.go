@@ -5,15 +5,16 @@
 // them, since people search for those.
 //
 // A schema is compiled once and then used from any number of goroutines.
-// Patterns must be fit for RE2 unless Options says otherwise.
+// Patterns are Python's regular expressions.
 package schema
 
 import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
+
+	"github.com/hayate-run/hayate/internal/expr/pyre"
 )
 
 // Options say how a schema is compiled. The zero value takes it as written.
@@ -25,7 +26,7 @@ type Options struct {
 	AllowNull bool
 	// Pattern compiles the regular expressions of "pattern" and
 	// "patternProperties", which are searched for anywhere in the text;
-	// default: package regexp.
+	// default: Python's, with a bound on steps.
 	Pattern func(expr string) (func(text string) bool, error)
 }
 
@@ -207,10 +208,15 @@ func (s *Schema) check(v *val) error {
 	return &Error{c.issues}
 }
 
+// defaultPattern searches as Python's re does. A match that takes too many steps
+// is none.
 func defaultPattern(expr string) (func(string) bool, error) {
-	re, err := regexp.Compile(expr)
+	re, err := pyre.Compile(expr, 0)
 	if err != nil {
 		return nil, err
 	}
-	return re.MatchString, nil
+	return func(text string) bool {
+		found, err := re.Found(text)
+		return err == nil && found
+	}, nil
 }

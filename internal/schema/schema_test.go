@@ -43,6 +43,7 @@ func TestMessages(t *testing.T) {
 		{`{"maxLength":1}`, `"abc"`, `'abc' is too long`},
 		{`{"pattern":"^a"}`, `"b"`, `'b' does not match '^a'`},
 		{`{"pattern":"b"}`, `"abc"`, ``},
+		{`{"pattern":"^(?!-).*$"}`, `"-a"`, `'-a' does not match '^(?!-).*$'`},
 		{`{"minItems":1}`, `[]`, `[] should be non-empty`},
 		{`{"minItems":2}`, `[1]`, `[1] is too short`},
 		{`{"maxItems":1}`, `[1,2]`, `[1, 2] is too long`},
@@ -150,7 +151,7 @@ func TestCompleteFillsInDefaults(t *testing.T) {
 func TestCompileNamesAllMistakes(t *testing.T) {
 	t.Parallel()
 	_, err := schema.Compile(json.RawMessage(`{"type":"strnig","properties":{"a":{"minimum":"x","pattern":"("},"b":{"$ref":"http://x/y"},"c":{"$ref":"#/nope"}}}`), schema.Options{})
-	for _, want := range []string{"/type: unknown type 'strnig'", "/properties/a/minimum: expected a number", "/properties/a/pattern: error parsing regexp",
+	for _, want := range []string{"/type: unknown type 'strnig'", "/properties/a/minimum: expected a number", "/properties/a/pattern: missing ), unterminated subpattern",
 		"/properties/b/$ref: cannot follow", "/properties/c/$ref: nothing is at #/nope"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want it to contain %q", err, want)
