@@ -63,8 +63,8 @@ func Sort(ds []Diagnostic) {
 	})
 }
 
-// Suggest returns `, did you mean "name"?` for the known name nearest to what was
-// written, or "?"-less nothing where none is near.
+// Suggest ends a message: it returns `, did you mean "name"?` with the known name
+// nearest to what was written, or "" where none is near.
 func Suggest(written string, known []string) string {
 	if n := Nearest(written, known); n != "" {
 		return ", did you mean " + strconv.Quote(n) + "?"
