@@ -17,7 +17,7 @@ type filter struct {
 	sql   *cesql.Expression
 	// lowered is what the index knows of sql: predicates without which it is false.
 	lowered *filter
-	text    string // of sql
+	doc     *doc // as written
 }
 
 type filterKind uint8
@@ -57,7 +57,9 @@ func (r *filterReader) list(d *doc) []filter {
 	out := make([]filter, 0, len(d.vals))
 	for i := range d.vals {
 		r.at = append(r.at, strconv.Itoa(i))
-		out = append(out, r.one(&d.vals[i]))
+		f := r.one(&d.vals[i])
+		f.doc = &d.vals[i]
+		out = append(out, f)
 		r.at = r.at[:len(r.at)-1]
 	}
 	return out
@@ -146,7 +148,7 @@ func (r *filterReader) sql(d *doc) filter {
 		r.problem("%v", err)
 		return filter{}
 	}
-	f := filter{kind: filterSQL, sql: x, text: d.text}
+	f := filter{kind: filterSQL, sql: x}
 	low := r.lower(x.Needs())
 	f.lowered = &low
 	return f

@@ -13,8 +13,9 @@ type compiled struct {
 	clauses  [][]predicate // of the pattern; nil where it has none
 	filters  *filter
 	criteria *criteria
-	typ      predicate // that the event is of the rule's trigger
-	typed    bool
+	typ      predicate  // that the event is of the rule's trigger
+	typed    bool       // typ is set
+	params   *predicate // that it carries the trigger's parameters
 }
 
 // entry is what verification needs of a rule, without a detour.
@@ -35,6 +36,7 @@ const (
 )
 
 type extra struct {
+	params   *predicate
 	filters  *filter
 	criteria *criteria
 }
@@ -158,9 +160,9 @@ func (b *builder) entry(r *compiled) {
 			ix.preds = append(ix.preds, c...)
 		}
 	}
-	if r.filters != nil || r.criteria != nil {
+	if r.params != nil || r.filters != nil || r.criteria != nil {
 		e.extra = int32(len(ix.extras))
-		ix.extras = append(ix.extras, extra{r.filters, r.criteria})
+		ix.extras = append(ix.extras, extra{r.params, r.filters, r.criteria})
 	}
 	ix.rules = append(ix.rules, e)
 }
@@ -199,6 +201,9 @@ func (b *builder) cover(r *compiled) cover {
 	}
 	if r.criteria != nil {
 		best = cheaper(best, r.criteria.cover(c))
+	}
+	if r.params != nil {
+		best = cheaper(best, c.predicate(r.params))
 	}
 	if r.typed {
 		best = cheaper(best, c.predicate(&r.typ))
@@ -357,6 +362,9 @@ func (b *builder) second(r *compiled, home []pathID) cover {
 	}
 	if r.criteria != nil {
 		r.criteria.each(b.census, try)
+	}
+	if r.params != nil {
+		try(b.census.predicate(r.params))
 	}
 	if r.typed {
 		try(b.census.predicate(&r.typ))

@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"net/netip"
@@ -296,6 +295,9 @@ func (sc *Scratch) check(ix *index, e *entry) {
 		return
 	}
 	x := &ix.extras[e.extra]
+	if x.params != nil && !v.any(x.params) {
+		return
+	}
 	if x.filters != nil && !x.filters.holds(v) {
 		return
 	}
@@ -336,7 +338,7 @@ func (sc *Scratch) backstops() {
 		taken := false
 		for i := range sc.out[:standard] {
 			m := &sc.out[i]
-			if m.Err == nil && m.Rule.Trigger.Type == e.rule.Trigger.Type && bytes.Equal(m.Rule.Trigger.Parameters, e.rule.Trigger.Parameters) {
+			if m.Err == nil && m.Rule.Trigger.Type == e.rule.Trigger.Type {
 				taken = true
 				break
 			}

@@ -26,13 +26,15 @@ const (
 	Width
 	// Kana takes hiragana for katakana: さーば for サーバ.
 	Kana
+	// NFC takes a character with combining marks for the composed one.
+	NFC
 )
 
 // names are how documents name the forms.
 var names = []struct {
 	name string
 	form Form
-}{{"nfkc", NFKC}, {"case", Case}, {"width", Width}, {"kana", Kana}}
+}{{"nfkc", NFKC}, {"case", Case}, {"width", Width}, {"kana", Kana}, {"nfc", NFC}}
 
 // Parse returns the form with a name.
 func Parse(name string) (Form, error) {
@@ -41,7 +43,7 @@ func Parse(name string) (Form, error) {
 			return n.form, nil
 		}
 	}
-	return 0, fmt.Errorf("unknown folding %q, want nfkc, case, width or kana", name)
+	return 0, fmt.Errorf("unknown folding %q, want nfkc, nfc, case, width or kana", name)
 }
 
 // String lists the names, as documents write them.
@@ -72,7 +74,7 @@ func (f Form) Fold(s string) string {
 	if f&Kana != 0 {
 		s = strings.Map(katakana, s)
 	}
-	if f&(NFKC|Width) != 0 {
+	if f&(NFKC|Width|NFC) != 0 {
 		s = norm.NFC.String(s)
 	}
 	return s

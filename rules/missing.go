@@ -1,0 +1,191 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/textfold"
+)
+
+// maxSearched bounds how many values of an event are looked at for a field that
+// is not where a rule looks.
+const maxSearched = 10_000
+
+// placed is a value in the event's data and the way to it.
+type placed struct {
+	names []string
+	val   any
+}
+
+// missingHint says why there is nothing where a rule looks: the field is
+// elsewhere, or its name is spelt otherwise.
+func (p *explainer) missingHint(complex bool, key string, names []string, want any) *Hint {
+	data, err := p.ev.payload()
+	if err != nil {
+		return &Hint{Cause: CauseError, Text: err.Error()}
+	}
+	if complex || len(names) == 0 {
+		return &Hint{Cause: CauseMissing, Text: "the event has nothing there"}
+	}
+	prefix := ""
+	if key != "" {
+		if !strings.HasPrefix(key, "trigger") {
+			full := append([]string{key}, names...)
+			if p.c.criteria != nil {
+				full = append([]string{p.rootOf(key)}, names...)
+			}
+			if v, ok := follow(data, full); ok && v != nil {
+				return &Hint{Cause: CausePath, Fix: "trigger." + strings.Join(full, "."), Text: "the key does not begin with trigger."}
+			}
+		}
+		prefix = "trigger."
+	}
+	at, rest := data, names
+	for len(rest) > 0 {
+		m, ok := at.(*value.Map)
+		if !ok {
+			break
+		}
+		next, ok := m.Str(rest[0])
+		if !ok {
+			break
+		}
+		at, rest = next, rest[1:]
+	}
+	if len(rest) == 0 {
+		return &Hint{Cause: CauseMissing, Text: "the field is null"}
+	}
+	if h := misspelt(at, names, rest, prefix); h != nil {
+		return h
+	}
+	if h := p.elsewhere(data, names, prefix, want); h != nil {
+		return h
+	}
+	what := "the event has no " + prefix + strings.Join(names, ".")
+	if m, ok := at.(*value.Map); ok && m.Len() > 0 {
+		done := names[:len(names)-len(rest)]
+		what += fmt.Sprintf("; %s has %s", strings.TrimSuffix(prefix+strings.Join(append(slices.Clone(done), ""), "."), "."), strings.Join(memberNames(m), ", "))
+	}
+	return &Hint{Cause: CauseMissing, Text: what}
+}
+
+// rootOf is the first name of a key.
+func (p *explainer) rootOf(key string) string {
+	key, _, _ = strings.Cut(key, "#")
+	root, _, _ := strings.Cut(key, ".")
+	return root
+}
+
+func follow(v any, names []string) (any, bool) {
+	for _, n := range names {
+		m, ok := v.(*value.Map)
+		if !ok {
+			return nil, false
+		}
+		if v, ok = m.Str(n); !ok {
+			return nil, false
+		}
+	}
+	return v, true
+}
+
+// misspelt looks for the name under another spelling where the way ends.
+func misspelt(at any, names, rest []string, prefix string) *Hint {
+	switch x := at.(type) {
+	case value.List:
+		done := prefix + strings.Join(names[:len(names)-len(rest)], ".")
+		return &Hint{Cause: CauseList, Fix: done + "[0]." + strings.Join(rest, "."), Text: strings.TrimSuffix(done, ".") + " is a list: say which item, or use search"}
+	case *value.Map:
+		form := textfold.NFKC | textfold.Case
+		loose := func(s string) string {
+			return strings.NewReplacer("_", "", "-", "", " ", "").Replace(form.Fold(s))
+		}
+		best := ""
+		for k := range x.All() {
+			s := value.Str(k)
+			if loose(s) == loose(rest[0]) {
+				best = s
+				break
+			}
+			if len(rest[0]) > 3 && distance(s, rest[0], 3) < 3 {
+				best = s
+			}
+		}
+		if best == "" {
+			return nil
+		}
+		name := best
+		if !isPlainName(name) {
+			name = "'" + name + "'"
+		}
+		right := append(append(slices.Clone(names[:len(names)-len(rest)]), name), rest[1:]...)
+		return &Hint{Cause: CauseName, Fix: prefix + strings.Join(right, "."), Text: fmt.Sprintf("the event has %s, not %s", quote(best), quote(rest[0]))}
+	}
+	return nil
+}
+
+func isPlainName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '_' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// elsewhere looks for the same name, or the wanted value, elsewhere in the data.
+func (p *explainer) elsewhere(data any, names []string, prefix string, want any) *Hint {
+	last := names[len(names)-1]
+	var same, valued *placed
+	left := maxSearched
+	var walk func(v any, way []string)
+	walk = func(v any, way []string) {
+		if left--; left < 0 || len(way) > 32 {
+			return
+		}
+		switch x := v.(type) {
+		case *value.Map:
+			for k, y := range x.All() {
+				s := value.Str(k)
+				next := append(slices.Clip(way), s)
+				if s == last && (same == nil || value.Equal(y, want)) {
+					same = &placed{next, y}
+				}
+				if want != nil && value.Equal(y, want) && valued == nil {
+					valued = &placed{next, y}
+				}
+				walk(y, next)
+			}
+		case value.List:
+			for i, y := range x {
+				if len(way) == 0 {
+					continue
+				}
+				next := slices.Clone(way)
+				next[len(next)-1] += fmt.Sprintf("[%d]", i)
+				walk(y, next)
+			}
+		}
+	}
+	walk(data, nil)
+	spell := func(pl *placed) string {
+		parts := slices.Clone(pl.names)
+		for i := range parts {
+			base, _, _ := strings.Cut(parts[i], "[")
+			if !isPlainName(base) && prefix != "" {
+				parts[i] = "'" + parts[i] + "'"
+			}
+		}
+		return prefix + strings.Join(parts, ".")
+	}
+	switch {
+	case same != nil:
+		return &Hint{Cause: CausePath, Fix: spell(same), Text: fmt.Sprintf("the event has %s at another place: %s", quote(last), spell(same))}
+	case valued != nil:
+		return &Hint{Cause: CausePath, Fix: spell(valued), Text: fmt.Sprintf("the event has this value at another place: %s", spell(valued))}
+	}
+	return nil
+}
