@@ -278,7 +278,7 @@ func described(ms []rules.Match) []string {
 // once, rule by rule, and rebuilt, against generated events.
 func TestMatchAgreesWithANaiveEvaluator(t *testing.T) {
 	t.Parallel()
-	const sets, perSet, events = 100, 210, 20
+	const sets, perSet, events = 100, 210, 8
 	seed := uint64(1)
 	pairs, hits, failures := 0, 0, 0
 	for n := range sets {
@@ -369,4 +369,25 @@ func difference(rs []hayate.Rule, got, want []string) string {
 	show("got", got, want)
 	show("want", want, got)
 	return b.String()
+}
+
+func TestTheSieveAgreesWithTheSearch(t *testing.T) {
+	t.Parallel()
+	m := maker{rand.New(rand.NewPCG(2, 2))}
+	n, hits := 0, 0
+	for range 3_000 {
+		p := m.pattern(3, false)
+		for range 10 {
+			data := m.object(4)
+			chosen, sieved := rules.Consistent([]byte(p), []byte(data))
+			if chosen != sieved {
+				t.Fatalf("pattern %s, data %s: search %t, sieve %t", p, data, chosen, sieved)
+			}
+			n++
+			if chosen {
+				hits++
+			}
+		}
+	}
+	t.Logf("%d pairs, %d match", n, hits)
 }

@@ -46,3 +46,19 @@ func Fnmatch(pattern, s string) bool { return fnmatch(pattern, s) }
 
 // ParseTime reads a time as dateutil does.
 func ParseTime(text string, now time.Time) (time.Time, error) { return parseTime(text, now) }
+
+// Consistent decides a pattern on data in both ways: by going back and by the
+// sieve. The data's members must be unique.
+func Consistent(pattern, data []byte) (chosen, sieved bool) {
+	g := &grower{w: newPaths()}
+	clauses := readPattern(g, &problems{}, pattern)
+	v := &view{}
+	v.read(g.w, &hayate.Event{Data: data})
+	for _, ps := range clauses {
+		c := chooser{v: v, ps: ps, steps: 1 << 40}
+		ok, _ := c.choose(0)
+		chosen = chosen || ok
+		sieved = sieved || newSieve(v, ps).holds()
+	}
+	return chosen, sieved
+}
