@@ -19,7 +19,8 @@ type next func() (v any, ok bool, err error)
 // iter is a lazy sequence that can be walked once.
 type iter struct {
 	next  next
-	chain int // how many iterators it stands upon
+	chain int           // how many iterators it stands upon
+	shown func() string // its text, where Python's is not that of a generator
 }
 
 // memo is an iterator that remembers what it gave: each walk starts anew.
@@ -69,6 +70,15 @@ func (ev *evaluator) newIter(f next, sources ...any) (any, error) {
 	}}, nil
 }
 
+// shownIter is newIter for an iterator that Python shows in a way of its own.
+func (ev *evaluator) shownIter(shown func() string, f next) (any, error) {
+	v, err := ev.newIter(f)
+	if it, ok := v.(*iter); ok {
+		it.shown = shown
+	}
+	return v, err
+}
+
 func chainOf(v any) int {
 	switch v := v.(type) {
 	case *iter:
@@ -115,7 +125,7 @@ func (ev *evaluator) walk(v any) next {
 		}
 	}
 	return func() (any, bool, error) {
-		return nil, false, Raise("TypeError", "'%s' object is not iterable", shortClass(v))
+		return nil, false, Raise("TypeError", "'%s' object is not iterable", typeName(v))
 	}
 }
 
@@ -202,7 +212,7 @@ func (ev *evaluator) elements(v any) (next, error) {
 		return ev.walkItems(v.m.Keys()), nil
 	}
 	if !isIterable(v) {
-		return nil, Raise("TypeError", "'%s' object is not iterable", shortClass(v))
+		return nil, Raise("TypeError", "'%s' object is not iterable", typeName(v))
 	}
 	return ev.walk(v), nil
 }

@@ -49,7 +49,15 @@ func (f *frame) series(start, stop, step any) (any, error) {
 	if down {
 		op = ">"
 	}
-	return f.ev.newIter(func() (any, bool, error) {
+	return f.ev.shownIter(func() string {
+		switch {
+		case stop != nil:
+			return "<range_iterator object>"
+		case by == any(int64(1)):
+			return "count(" + value.Str(i) + ")"
+		}
+		return "count(" + value.Str(i) + ", " + value.Str(by) + ")"
+	}, func() (any, bool, error) {
 		v := i
 		if stop != nil {
 			if more, err := value.Order(op, v, stop); err != nil || !more {
@@ -63,8 +71,16 @@ func (f *frame) series(start, stop, step any) (any, error) {
 }
 
 func doRepeat(f *frame) (any, error) {
-	left := f.int(1)
-	return f.ev.newIter(func() (any, bool, error) {
+	left, err := f.size(1)
+	if err != nil {
+		return nil, err
+	}
+	return f.ev.shownIter(func() string {
+		if left < 0 {
+			return "repeat(" + repr(f.args[0]) + ")"
+		}
+		return "repeat(" + repr(f.args[0]) + ", " + value.Str(left) + ")"
+	}, func() (any, bool, error) {
 		if left == 0 {
 			return nil, false, nil
 		}

@@ -1,6 +1,8 @@
 package yaql
 
 import (
+	"math/big"
+
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
@@ -150,7 +152,7 @@ func lengthOf(v any) int {
 
 func doSlice(f *frame) (any, error) {
 	src, n := f.ev.walk(f.args[0]), f.int(1)
-	if n < 0 {
+	if _, big := f.args[1].(*big.Int); big || n < 0 {
 		return f.failing(Raise("ValueError", "Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize."))
 	}
 	return f.ev.newIter(func() (any, bool, error) {

@@ -15,8 +15,8 @@ func listLibrary() []*overload {
 		fn("#operator_in", func(f *frame) (any, error) { return f.contains(f.args[1], f.args[0]) }, p("value", tAny), c),
 		mt("contains", func(f *frame) (any, error) { return f.contains(f.args[0], f.args[1]) }, c, p("value", tAny)),
 		fn("#operator_+", doAddLists, p("left", tIterable), p("right", tIterable)),
-		fn("#operator_*", func(f *frame) (any, error) { return f.repeatList(f.args[0], f.int(1)) }, p("left", tSeq), p("right", tInt)),
-		fn("#operator_*", func(f *frame) (any, error) { return f.repeatList(f.args[1], f.int(0)) }, p("left", tInt), p("right", tSeq)),
+		fn("#operator_*", func(f *frame) (any, error) { return f.repeatList(0, 1) }, p("left", tSeq), p("right", tInt)),
+		fn("#operator_*", func(f *frame) (any, error) { return f.repeatList(1, 0) }, p("left", tInt), p("right", tSeq)),
 		fn("isList", func(f *frame) (any, error) { return isSequence(f.args[0]), nil }, p("arg", tAny)),
 		ext("len", doSeqLen, p("sequence", tSeq)),
 		ext("len", doCount, p("collection", tIterator)),
@@ -94,7 +94,10 @@ func doFlatten(f *frame) (any, error) {
 
 func doListIndex(f *frame) (any, error) {
 	items, _ := value.Items(f.args[0])
-	i := f.int(1)
+	i, err := f.index(1, "IndexError")
+	if err != nil {
+		return nil, err
+	}
 	if i < 0 {
 		i += int64(len(items))
 	}
@@ -106,17 +109,15 @@ func doListIndex(f *frame) (any, error) {
 
 // contains is Python's v in c. A set wants v hashable.
 func (f *frame) contains(c, v any) (any, error) {
-	if isSet(c) {
-		if err := hashable(v); err != nil {
-			return nil, err
-		}
-	}
 	switch c := c.(type) {
 	case *value.Set:
-		return c.Has(v), nil
+		return c.Has(v), hashable(v)
 	case *view:
 		if c.kind == viewKeys {
-			return c.m.Has(v), nil
+			return c.m.Has(v), hashable(v)
+		}
+		if c.kind == viewItems && !c.mutable {
+			return f.hasItem(c.m, v)
 		}
 	}
 	found := false
@@ -125,6 +126,36 @@ func (f *frame) contains(c, v any) (any, error) {
 		return found, nil
 	})
 	return found, err
+}
+
+// hasItem says whether a map has an entry, which Python unpacks into two.
+func (f *frame) hasItem(m *value.Map, item any) (any, error) {
+	w, err := f.ev.elements(item)
+	if err != nil {
+		return nil, Raise("TypeError", "cannot unpack non-iterable %s object", typeName(item))
+	}
+	var pair []any
+	for len(pair) < 3 {
+		v, ok, err := w()
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			break
+		}
+		pair = append(pair, v)
+	}
+	switch {
+	case len(pair) < 2:
+		return nil, Raise("ValueError", "not enough values to unpack (expected 2, got %d)", len(pair))
+	case len(pair) > 2:
+		return nil, Raise("ValueError", "too many values to unpack (expected 2)")
+	}
+	if err := hashable(pair[0]); err != nil {
+		return nil, err
+	}
+	v, ok := m.Get(pair[0])
+	return ok && equal(v, pair[1]), nil
 }
 
 // doAddLists joins two lists or two sets at once, all else lazily.
@@ -165,8 +196,13 @@ func (f *frame) chain(parts []any) (any, error) {
 	}, parts...)
 }
 
-func (f *frame) repeatList(v any, n int64) (any, error) {
+func (f *frame) repeatList(list, times int) (any, error) {
+	v := f.args[list]
 	items, _ := value.Items(v)
+	n, err := f.index(times, "OverflowError")
+	if err != nil {
+		return nil, err
+	}
 	var out []any
 	if n > 0 && len(items) > 0 {
 		if n > 1<<32/int64(len(items)) {
@@ -323,7 +359,11 @@ func doListInsert(f *frame) (any, error) {
 	if err := f.grow((len(items) + 1) * wordSize); err != nil {
 		return nil, err
 	}
-	at, _ := slice(len(items), f.int(1), 0)
+	n, err := f.size(1)
+	if err != nil {
+		return nil, err
+	}
+	at, _ := slice(len(items), n, 0)
 	out := make(value.List, 0, len(items)+1)
 	out = append(append(append(out, items[:at]...), f.args[2]), items[at:]...)
 	return &value.Array{Items: out}, nil

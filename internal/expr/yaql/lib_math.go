@@ -68,7 +68,7 @@ func doInt(f *frame) (any, error) {
 	case string:
 		return value.ParseInt(v, 10)
 	default:
-		return nil, Raise("TypeError", "int() argument must be a string, a bytes-like object or a real number, not '%s'", shortClass(v))
+		return nil, Raise("TypeError", "int() argument must be a string, a bytes-like object or a real number, not '%s'", typeName(v))
 	}
 }
 
@@ -80,7 +80,7 @@ func doFloat(f *frame) (any, error) {
 		return value.ParseFloat(v)
 	default:
 		if !value.IsNumber(v) {
-			return nil, Raise("TypeError", "float() argument must be a string or a real number, not '%s'", shortClass(v))
+			return nil, Raise("TypeError", "float() argument must be a string or a real number, not '%s'", typeName(v))
 		}
 		return value.ToFloat(v)
 	}
@@ -107,7 +107,7 @@ func doRandomInt(f *frame) (any, error) {
 		if ok1 {
 			bad = f.args[1]
 		}
-		return nil, Raise("TypeError", "'%s' object cannot be interpreted as an integer", shortClass(bad))
+		return nil, Raise("TypeError", "'%s' object cannot be interpreted as an integer", typeName(bad))
 	}
 	width := new(big.Int).Sub(hi, lo)
 	width.Add(width, big.NewInt(1))
@@ -278,7 +278,7 @@ func doRound(f *frame) (any, error) {
 func doHex(f *frame) (any, error) {
 	x, ok := value.ToBig(f.args[0])
 	if !ok {
-		return nil, Raise("TypeError", "'%s' object cannot be interpreted as an integer", shortClass(f.args[0]))
+		return nil, Raise("TypeError", "'%s' object cannot be interpreted as an integer", typeName(f.args[0]))
 	}
 	if x.Sign() < 0 {
 		return "-0x" + new(big.Int).Neg(x).Text(16), nil

@@ -36,6 +36,22 @@ func (r *pattern) PyRepr() string {
 	return text + ")"
 }
 
+// PyEqual says whether other is the same pattern with the same flags.
+func (r *pattern) PyEqual(other any) bool {
+	o, ok := other.(*pattern)
+	return ok && r.key() == o.key()
+}
+
+// HashKey is the same for equal patterns.
+func (r *pattern) HashKey() any { return r.key() }
+
+type patternKey struct {
+	text  string
+	flags pyre.Flags
+}
+
+func (r *pattern) key() patternKey { return patternKey{r.re.String(), r.flags} }
+
 // shortened cuts a text to n characters.
 func shortened(s string, n int) string {
 	t := newChartext(s)
@@ -236,7 +252,10 @@ func (f *frame) regexSplit(re, s int) (any, error) {
 	if err := f.scanned(text); err != nil {
 		return nil, err
 	}
-	most := f.int(2)
+	most, err := f.size(2)
+	if err != nil {
+		return nil, err
+	}
 	if most < 0 {
 		return &value.Array{Items: value.List{text}}, nil
 	}
@@ -254,7 +273,11 @@ func (f *frame) regexSplit(re, s int) (any, error) {
 }
 
 func (f *frame) regexReplace(re, s int) (any, error) {
-	text, count := f.str(s), f.int(3)
+	text := f.str(s)
+	count, err := f.size(3)
+	if err != nil {
+		return nil, err
+	}
 	if err := f.scanned(text); err != nil {
 		return nil, err
 	}
@@ -267,7 +290,11 @@ func (f *frame) regexReplace(re, s int) (any, error) {
 
 // regexReplaceBy replaces each match by what the lambda makes of it.
 func (f *frame) regexReplaceBy(re, s int) (any, error) {
-	text, count, by := f.str(s), f.int(3), f.lambda(2)
+	text, by := f.str(s), f.lambda(2)
+	count, err := f.size(3)
+	if err != nil {
+		return nil, err
+	}
 	if err := f.scanned(text); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package yaql
 
 import (
+	"math/big"
+
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
@@ -71,7 +73,7 @@ func doSelect(f *frame) (any, error) {
 // counted is the count of skip and limit, which Python's islice wants positive.
 func (f *frame) counted(problem string) (int64, error) {
 	n := f.int(1)
-	if n < 0 {
+	if _, big := f.args[1].(*big.Int); big || n < 0 {
 		return 0, Raise("ValueError", "%s", problem)
 	}
 	return n, nil

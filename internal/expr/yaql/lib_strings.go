@@ -29,8 +29,8 @@ func stringLibrary() []*overload {
 		ext("isEmpty", doIsEmpty, p("string", tStrN), opt("trim", tBool, true), opt("chars", tStrN, nil)),
 		mt("replace", doReplace, s, p("old", tStr), p("new", tStr), opt("count", tInt, int64(-1))),
 		mt("replace", doReplaceMap, s, p("replacements", tMap), opt("count", tInt, int64(-1))),
-		fn("#operator_*", func(f *frame) (any, error) { return f.repeat(f.str(0), f.int(1)) }, p("left", tStr), p("right", tInt)),
-		fn("#operator_*", func(f *frame) (any, error) { return f.repeat(f.str(1), f.int(0)) }, p("left", tInt), p("right", tStr)),
+		fn("#operator_*", func(f *frame) (any, error) { return f.repeat(0, 1) }, p("left", tStr), p("right", tInt)),
+		fn("#operator_*", func(f *frame) (any, error) { return f.repeat(1, 0) }, p("left", tInt), p("right", tStr)),
 		mt("toCharArray", doToCharArray, s),
 		fn("isString", func(f *frame) (any, error) { _, ok := f.args[0].(string); return ok, nil }, p("arg", tAny)),
 		mt("startsWith", affix(strings.HasPrefix), s).more(tStr),
@@ -84,10 +84,14 @@ func splitWith(split func(s, sep string, most int) []string) func(*frame) (any, 
 			return nil, Raise("ValueError", "empty separator")
 		}
 		s := f.str(0)
+		most, err := f.size(2)
+		if err != nil {
+			return nil, err
+		}
 		if err := f.ev.budget.Step(len(s) / 16); err != nil {
 			return nil, err
 		}
-		pieces := split(s, sep, int(max(-1, min(f.int(2), 1<<31))))
+		pieces := split(s, sep, int(max(-1, min(most, 1<<31))))
 		out := make(value.List, len(pieces))
 		for i, x := range pieces {
 			out[i] = x
@@ -237,11 +241,19 @@ func (f *frame) replace(s, old, with string, count int64) (string, error) {
 }
 
 func doReplace(f *frame) (any, error) {
-	return f.replace(f.str(0), f.str(1), f.str(2), f.int(3))
+	count, err := f.size(3)
+	if err != nil {
+		return nil, err
+	}
+	return f.replace(f.str(0), f.str(1), f.str(2), count)
 }
 
 func doReplaceMap(f *frame) (any, error) {
 	s := f.str(0)
+	count, err := f.size(2)
+	if err != nil && f.mapping(1).Len() > 0 {
+		return nil, err
+	}
 	for k, v := range f.mapping(1).All() {
 		old, err := f.stringOf(k)
 		if err != nil {
@@ -251,14 +263,19 @@ func doReplaceMap(f *frame) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if s, err = f.replace(s, old, with, f.int(2)); err != nil {
+		if s, err = f.replace(s, old, with, count); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func (f *frame) repeat(s string, n int64) (any, error) {
+func (f *frame) repeat(text, times int) (any, error) {
+	s := f.str(text)
+	n, err := f.index(times, "OverflowError")
+	if err != nil {
+		return nil, err
+	}
 	if n <= 0 || s == "" {
 		return "", nil
 	}

@@ -85,6 +85,22 @@ func (f *frame) bool(i int) bool { b, _ := f.args[i].(bool); return b }
 // int is an integer argument, held within int64.
 func (f *frame) int(i int) int64 { return clampInt(f.args[i]) }
 
+// size is an integer argument that Python takes as a C size.
+func (f *frame) size(i int) (int64, error) {
+	if _, big := f.args[i].(*big.Int); big {
+		return 0, Raise("OverflowError", "Python int too large to convert to C ssize_t")
+	}
+	return f.int(i), nil
+}
+
+// index is an integer argument that Python takes as an index or a repetition.
+func (f *frame) index(i int, kind string) (int64, error) {
+	if _, big := f.args[i].(*big.Int); big {
+		return 0, &Error{Kind: kind, Message: "cannot fit 'int' into an index-sized integer"}
+	}
+	return f.int(i), nil
+}
+
 func (f *frame) lambda(i int) *lambda { l, _ := f.args[i].(*lambda); return l }
 
 func (f *frame) mapping(i int) *value.Map { m, _ := asMap(f.args[i]); return m }

@@ -35,11 +35,16 @@ func (ev *evaluator) output(v any, depth int) (any, error) {
 		}
 		return ev.outputSet(nil, v.items(), depth)
 	case *iter, *memo, *ordering:
-		items, err := ev.collect(v)
-		if err != nil {
-			return nil, err
-		}
-		return ev.outputList(nil, items, depth)
+		out := value.List{}
+		err := ev.each(v, func(x any) (bool, error) {
+			y, err := ev.output(x, depth+1)
+			if err != nil {
+				return true, err
+			}
+			out = append(out, y)
+			return false, ev.budget.Grow(wordSize)
+		})
+		return out, err
 	}
 	return v, nil
 }
@@ -98,11 +103,11 @@ func (ev *evaluator) outputMap(m *value.Map, depth int) (any, error) {
 	var out *value.Map
 	for i := 0; i < m.Len(); i++ {
 		k, x := m.At(i)
-		key, err := ev.outputMember(k, depth)
+		y, err := ev.output(x, depth+1)
 		if err != nil {
 			return nil, err
 		}
-		y, err := ev.output(x, depth+1)
+		key, err := ev.outputMember(k, depth)
 		if err != nil {
 			return nil, err
 		}

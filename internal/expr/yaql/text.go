@@ -73,7 +73,13 @@ func (w *writer) value(v any, depth int) {
 		w.set(v, depth)
 	case *view:
 		w.view(v, depth)
-	case *iter, *memo, *ordering:
+	case *iter:
+		if v.shown != nil {
+			w.b = append(w.b, v.shown()...)
+			return
+		}
+		w.b = append(w.b, "<generator object>"...)
+	case *memo, *ordering:
 		w.b = append(w.b, "<generator object>"...)
 	case *scope:
 		w.b = append(w.b, "<yaql.language.contexts.Context object>"...)

@@ -141,6 +141,18 @@ func shortClass(v any) string {
 	return c[strings.LastIndexByte(c, '.')+1:]
 }
 
+// typeName is the name that Python's own functions show: with a module for
+// classes written in C.
+func typeName(v any) string {
+	switch v.(type) {
+	case *datetime, *timespan:
+		return "datetime." + value.Type(v)
+	case *pattern:
+		return "re.Pattern"
+	}
+	return shortClass(v)
+}
+
 func (v *view) class() string {
 	if v.mutable {
 		return [...]string{"dict_keys", "dict_values", "dict_items"}[v.kind]
@@ -206,7 +218,7 @@ func equalParts(a, b any, depth int, left *int) bool {
 		}
 		s, t := asSet(a), asSet(b)
 		return s.Len() == t.Len() && s.SubsetOf(t)
-	case *iter, *memo, *ordering, *scope, *pattern, *lambda:
+	case *iter, *memo, *ordering, *scope, *lambda:
 		return a == b
 	}
 	return value.Equal(a, b)
@@ -267,7 +279,9 @@ func hashableParts(v any, depth int, left *int) error {
 	case *dict:
 		return Raise("TypeError", "unhashable type: 'dict'")
 	case *view:
-		return Raise("TypeError", "unhashable type: '%s'", v.class())
+		if v.kind != viewValues {
+			return Raise("TypeError", "unhashable type: '%s'", v.class())
+		}
 	case value.List:
 		return hashableItems(v, depth, left)
 	case value.Tuple:
