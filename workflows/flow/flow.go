@@ -101,13 +101,13 @@ type CommandKind string
 
 // The kinds of command.
 const (
-	StartChild     CommandKind = "start"   // start the execution in Start
-	SetTimer       CommandKind = "timer"   // tell TimerDue with the key Timer after After
-	PauseChildren  CommandKind = "pause"   // ask running workflow children to pause
-	ResumeChildren CommandKind = "resume"  // ask paused workflow children to go on
-	CancelChildren CommandKind = "cancel"  // cancel what still runs
-	Pending        CommandKind = "pending" // the run has come to rest: paused; nothing is asked
-	Finish         CommandKind = "finish"  // the run ended with Status, Output and Errors
+	StartChild     CommandKind = "start"  // start the execution in Start
+	SetTimer       CommandKind = "timer"  // tell TimerDue with the key Timer after After
+	PauseChildren  CommandKind = "pause"  // ask running workflow children to pause
+	ResumeChildren CommandKind = "resume" // ask paused workflow children to go on
+	CancelChildren CommandKind = "cancel" // cancel what still runs
+	Rest           CommandKind = "status" // the run is now in Status: running, pausing, paused, canceling
+	Finish         CommandKind = "finish" // the run ended with Status, Output and Errors
 )
 
 // Command is something a run asks for, once it is durable.

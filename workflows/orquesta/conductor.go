@@ -131,6 +131,9 @@ func (r *Run) update(n *node, route int, ev event) error {
 	if st != nil && st.set == nil {
 		r.unstage(at)
 	}
+	if ev.kind == actionEvent && ev.item < 0 {
+		r.report(e, &ev)
+	}
 	if st != nil && st.set != nil && ev.kind == actionEvent && ev.item >= 0 && ev.item < st.set.len() {
 		r.setItem(st.set, ev.item, &ev)
 		if e.set != st.set {
@@ -143,6 +146,28 @@ func (r *Run) update(n *node, route int, ev event) error {
 		r.logFailure(f)
 	}
 	return r.advance(e, st, &ev)
+}
+
+// report keeps what task() tells about a task: what was reported of it, which is
+// not always what the workflow takes it for.
+func (r *Run) report(e *entry, ev *event) {
+	if !r.def.keepResults {
+		return
+	}
+	r.touch(e)
+	if ev.status == running && e.report.Completed() {
+		e.result = nil
+	}
+	if e.started.IsZero() {
+		e.started = r.at
+	}
+	e.report = ev.status
+	if ev.status.Completed() {
+		e.ended = r.at
+		if value.Truth(ev.result) {
+			e.result = ev.result
+		}
+	}
 }
 
 // statusText shows a status; that before the first event is "null".
@@ -172,23 +197,32 @@ func (r *Run) startEntry(n *node, st *staged) (*entry, error) {
 	}
 	env := r.taskEnv(n, st.route, st.in)
 	count, err := r.eval(n.retry.countT, env)
-	if err == nil && (!value.IsInt(count) || count == nil) {
+	if err == nil && !isInteger(count) {
 		err = raise("ValueError", `The retry count for task "%s" is not an integer.`, n.name)
 	}
 	if err != nil {
 		return nil, err
 	}
 	delay, err := r.eval(n.retry.delayT, env)
-	if err == nil && delay != nil && !value.IsInt(delay) {
+	if err == nil && delay != nil && !isInteger(delay) {
 		err = raise("ValueError", `The retry delay for task "%s" is not an integer.`, n.name)
 	}
 	if err != nil {
 		return nil, err
 	}
-	c, _ := count.(int64)
-	e.retry = &retryState{when: n.retry.when, count: int(c), delay: delay, commanded: n.retry.commanded}
+	c, err := value.ToFloat(count)
+	if err != nil {
+		c = maxRetries
+	}
+	e.retry = &retryState{when: n.retry.when, count: int(min(c, maxRetries)), delay: delay, commanded: n.retry.commanded}
 	return e, nil
 }
+
+// maxRetries bounds how often a task is retried, whatever its definition says.
+const maxRetries = 1 << 30
+
+// isInteger says whether Python counts a value among the integers.
+func isInteger(v any) bool { return value.IsInt(v) || isBool(v) }
 
 // nextStatus is what an event makes of a task; "" where it says nothing about a
 // task that has no status yet.
@@ -293,10 +327,6 @@ func (r *Run) completed(e *entry, st *staged, before hayate.Status, result any) 
 		if again {
 			return true, nil, r.update(e.node, e.route, event{kind: retryEvent, item: -1})
 		}
-	}
-	if r.def.keepResults && (result != nil || !e.keep) {
-		r.touch(e)
-		e.keep, e.result = true, result
 	}
 	if before == e.status {
 		return false, nil, nil
@@ -404,7 +434,7 @@ func (r *Run) published(edge *edge, base *env) (*value.Map, []error) {
 			continue
 		}
 		out.Set(edge.publish[i].name, v)
-		cur.vars = cur.vars.set(edge.publish[i].name, v)
+		cur.vars, cur.shown = cur.vars.set(edge.publish[i].name, v), nil
 	}
 	return out, errs
 }
@@ -575,7 +605,7 @@ func (r *Run) request(status hayate.Status) error {
 		r.pushToItems(event)
 		suffixed += r.activity()
 	case running, resuming:
-		if r.status == paused && r.active == 0 && len(r.staged) == 0 && r.held == 0 {
+		if r.status == paused && r.active == 0 && r.ready == 0 && r.held == 0 {
 			suffixed += "_wfdone"
 		}
 	}

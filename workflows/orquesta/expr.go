@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/expr/yaql"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
@@ -17,8 +18,7 @@ type env struct {
 	result    any
 	hasResult bool
 	item      any
-	hasItem   bool
-	depth     int // of re-evaluation
+	shown     *yaql.Workflow // what Workflow returned
 }
 
 // program is a compiled text with expressions. Errors are *Error, or *flow.Need.

@@ -1,88 +1,33 @@
 package orquesta
 
 import (
-	"errors"
 	"strings"
 
-	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
-// ctx is ctx() and ctx(name).
-func (e *env) ctx(key any) (any, error) {
-	if !value.Truth(key) {
-		return e.vars.public(), nil
-	}
-	name, ok := key.(string)
-	if !ok {
-		return nil, value.Raise("VariableUndefinedError", `The variable "%s" is undefined.`, value.Str(key))
-	}
-	if strings.HasPrefix(name, "__") {
-		return nil, value.Raise("VariableInaccessibleError", `The variable "%s" is for internal use and inaccessible.`, name)
-	}
+// variable is ctx(name).
+func (e *env) variable(name string) (any, error) {
 	v, ok := e.vars.get(name)
 	if !ok {
 		return nil, value.Raise("VariableUndefinedError", `The variable "%s" is undefined.`, name)
 	}
+	if strings.HasPrefix(name, "__") {
+		return nil, value.Raise("VariableInaccessibleError", `The variable "%s" is for internal use and inaccessible.`, name)
+	}
 	return v, nil
 }
 
-// public returns the variables that expressions may see.
-func (v *vars) public() *value.Map {
-	m := v.all()
-	for i := 0; i < m.Len(); i++ {
-		if k, _ := m.At(i); isPrivate(k) {
-			out := value.NewMap(m.Len())
-			for k, x := range m.All() {
-				if !isPrivate(k) {
-					out.Set(k, x)
-				}
-			}
-			return out
+// statusOf is the status of a task on a route, or on the nearest earlier one that
+// the route was split from; "" where it has none.
+func (e *env) statusOf(task string, route int64) (string, error) {
+	if n := e.run.def.graph.names[task]; n != nil {
+		if x, ok := e.find(n, int(route)); ok {
+			return string(x.status), nil
 		}
 	}
-	return m
-}
-
-func isPrivate(k any) bool {
-	s, ok := k.(string)
-	return ok && strings.HasPrefix(s, "__")
-}
-
-// itemOf is item() and item(key).
-func (e *env) itemOf(key any) (any, error) {
-	if !value.Truth(key) {
-		return e.item, nil
-	}
-	m, ok := e.item.(*value.Map)
-	if !ok {
-		return nil, value.Raise("ExpressionEvaluationException", "Item is not type of collections.abc.Mapping.")
-	}
-	v, ok := m.Get(key)
-	if !ok {
-		return nil, value.Raise("ExpressionEvaluationException", `Item does not have key "%s".`, value.Str(key))
-	}
-	return v, nil
-}
-
-// taskResult is result().
-func (e *env) taskResult() (any, error) {
-	if e.node == nil {
-		return nil, value.Raise("ExpressionEvaluationException", "The current task is not set in the context.")
-	}
-	return e.result, nil
-}
-
-// status is the status of the current task.
-func (e *env) status() hayate.Status {
-	if e.node == nil {
-		return ""
-	}
-	if s, ok := e.find(e.node, e.route); ok {
-		return s.status
-	}
-	return ""
+	return "", nil
 }
 
 // find returns the newest entry of a task on a route, or on the nearest earlier
@@ -123,20 +68,12 @@ func (e *env) routeOf(route any) int {
 	return e.route
 }
 
-// taskStatus is task_status(task, route).
-func (e *env) taskStatus(task, route any) (any, error) {
-	name, _ := task.(string)
-	if n := e.run.def.graph.names[name]; n != nil {
-		if x, ok := e.find(n, e.routeOf(route)); ok && x.status != "" {
-			return string(x.status), nil
-		}
-	}
-	return "null", nil
-}
-
 // taskRecord is task(name, route): what StackStorm keeps about a task.
 func (e *env) taskRecord(task, route any) (any, error) {
 	name, _ := task.(string)
+	if task == nil && e.node != nil {
+		name = e.node.name
+	}
 	if n := e.run.def.graph.names[name]; n != nil {
 		if x, ok := e.find(n, e.routeOf(route)); ok {
 			return e.record(x), nil
@@ -158,9 +95,9 @@ func (e *env) record(x *entry) *value.Map {
 	if m, ok := workflow.(*value.Map); ok {
 		id, _ = m.Str("workflow_execution_id")
 	}
-	result := x.result
-	if s := x.node.task; s != nil && s.with != nil {
-		result = e.run.itemRecords(x)
+	status, result := x.report, x.result
+	if x.set != nil {
+		status, result = x.set.record()
 	}
 	return value.MapOf(
 		"task_execution_id", e.run.entryID(x),
@@ -169,7 +106,7 @@ func (e *env) record(x *entry) *value.Map {
 		"task_id", x.node.name,
 		"route", int64(x.route),
 		"result", result,
-		"status", string(x.status),
+		"status", string(status),
 		"start_timestamp", stamp(x.started, x.started.UTC().Format(layout)),
 		"end_timestamp", stamp(x.ended, x.ended.UTC().Format(layout)),
 	)
@@ -204,51 +141,4 @@ func (r *Run) wants(k lookupKey) {
 		}
 	}
 	r.needs = append(r.needs, k)
-}
-
-// zipLists is zip(): the longest list decides, gaps are filled with pad.
-func zipLists(args []any, pad any) (any, error) {
-	if len(args) == 1 {
-		return args[0], nil
-	}
-	longest := 0
-	lists := make([][]any, len(args))
-	for i, a := range args {
-		if a == nil {
-			continue
-		}
-		items, ok := value.Items(a)
-		if !ok {
-			s, isText := a.(string)
-			if !isText {
-				return nil, value.TypeErrorf("'%s' object is not iterable", value.Type(a))
-			}
-			for _, c := range s {
-				items = append(items, string(c))
-			}
-		}
-		lists[i] = items
-		longest = max(longest, len(items))
-	}
-	out := make(value.List, longest)
-	for i := range out {
-		row := make(value.List, len(lists))
-		for j, l := range lists {
-			row[j] = pad
-			if i < len(l) {
-				row[j] = l[i]
-			}
-		}
-		out[i] = row
-	}
-	return out, nil
-}
-
-// jsonError is what Python raises for a text that is no JSON.
-func jsonError(err error) error {
-	var s *value.SyntaxError
-	if errors.As(err, &s) {
-		return value.Raise("JSONDecodeError", "%s", s.Error())
-	}
-	return err
 }

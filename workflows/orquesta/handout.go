@@ -95,7 +95,7 @@ func (r *Run) render(s *staged) (handout, error) {
 	}
 	if p.delay != nil {
 		d, err := r.eval(p.delay, env)
-		if err == nil && !value.IsInt(d) && !isBool(d) {
+		if err == nil && !isInteger(d) {
 			err = raise("TypeError", "The value of task delay is not type of integer.")
 		}
 		if err != nil {
@@ -151,8 +151,9 @@ func (r *Run) renderItems(h *handout, p *taskProgram, env *env) error {
 	case nil:
 	case int64:
 		limit = int(max(c, 1))
+		concurrency = int64(limit)
 	case bool:
-		limit = 1
+		limit, concurrency = 1, int64(1)
 	default:
 		return raise("TypeError", "'<' not supported between instances of '%s' and 'int'", value.Type(concurrency))
 	}
@@ -163,7 +164,7 @@ func (r *Run) renderItems(h *handout, p *taskProgram, env *env) error {
 	todo := set.nextUnset(limit)
 	from := 0
 	render := func(i int) (action, error) {
-		env.item, env.hasItem = itemValue(p.task.with.names, set.list[i]), true
+		env.item, env.shown = itemValue(p.task.with.names, set.list[i]), nil
 		return r.renderAction(p, env, i)
 	}
 	for _, i := range todo {
@@ -182,6 +183,7 @@ func (r *Run) renderItems(h *handout, p *taskProgram, env *env) error {
 	if first {
 		h.staged = r.own(h.staged)
 		h.staged.set = set
+		r.listed = append(r.listed, set)
 	}
 	return nil
 }

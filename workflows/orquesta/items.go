@@ -1,6 +1,8 @@
 package orquesta
 
 import (
+	"strconv"
+
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
@@ -11,13 +13,13 @@ import (
 type itemSet struct {
 	slot   int
 	status []itemStatus
-	result []any // by item; nil until there is one
+	result []any  // by item; nil until there is one
+	large  []bool // by item: the result is written beside the chunk, not in it
 	// list are the evaluated items. They are written once.
 	list   value.List
 	counts [len(itemStatuses)]int
 	unset  int // no item before this one is to be handed out
 	chunks []*chunk
-	listed bool // list was written
 }
 
 // chunkSize is how many items are written together.
@@ -47,7 +49,7 @@ func itemStatusOf(s hayate.Status) itemStatus {
 }
 
 func newItemSet(slot int, l value.List) *itemSet {
-	s := &itemSet{slot: slot, status: make([]itemStatus, len(l)), result: make([]any, len(l)), list: l}
+	s := &itemSet{slot: slot, status: make([]itemStatus, len(l)), result: make([]any, len(l)), large: make([]bool, len(l)), list: l}
 	s.counts[0] = len(l)
 	for i := 0; i < len(l); i += chunkSize {
 		s.chunks = append(s.chunks, &chunk{set: s, index: i / chunkSize})
@@ -130,12 +132,18 @@ func (r *Run) setItem(s *itemSet, i int, ev *event) {
 }
 
 func (r *Run) changeItem(s *itemSet, i int, status itemStatus, result any) {
-	old, was, unset := s.status[i], s.result[i], s.unset
+	old, was, large, unset := s.status[i], s.result[i], s.large[i], s.unset
 	r.undo = append(r.undo, func() {
 		s.counts[s.status[i]]--
 		s.counts[old]++
-		s.status[i], s.result[i], s.unset = old, was, unset
+		s.status[i], s.result[i], s.large[i], s.unset = old, was, large, unset
 	})
+	if result == nil {
+		s.large[i] = false
+	} else if old != status && itemStatuses[status].Completed() && isLarge(result) {
+		s.large[i] = true
+		r.results = append(r.results, itemResult{s, i})
+	}
 	s.counts[old]--
 	s.counts[status]++
 	s.status[i], s.result[i] = status, result
@@ -146,6 +154,26 @@ func (r *Run) changeItem(s *itemSet, i int, status itemStatus, result any) {
 		c.step = r.step
 		r.items = append(r.items, c)
 	}
+}
+
+// maxInline is how long the JSON of a result may be to be written in the chunk,
+// which is written again for every item of it.
+const maxInline = 256
+
+// itemResult is the result of an item that is written by itself.
+type itemResult struct {
+	set  *itemSet
+	item int
+}
+
+func isLarge(v any) bool {
+	switch v := v.(type) {
+	case nil, bool, int64, float64:
+		return false
+	case string:
+		return len(v) > maxInline
+	}
+	return len(appendValue(nil, v)) > maxInline
 }
 
 // nextUnset returns up to limit items that were not handed out; limit < 0 means
@@ -170,21 +198,26 @@ func (s *itemSet) nextUnset(limit int) []int {
 	return out
 }
 
-// itemRecords are the items of a task as StackStorm's task record shows them.
-func (r *Run) itemRecords(x *entry) any {
-	if x.set == nil {
-		return x.result
-	}
-	l := make(value.List, x.set.len())
-	for i, st := range x.set.status {
+// record shows the items as StackStorm's task record does, and the status of the
+// whole: it is open until every item has completed.
+func (s *itemSet) record() (hayate.Status, any) {
+	l := make(value.List, s.len())
+	status := succeeded
+	for i, st := range s.status {
 		if st != 0 {
-			l[i] = value.MapOf("status", string(itemStatuses[st]), "result", x.set.result[i])
+			l[i] = value.MapOf("status", string(itemStatuses[st]), "result", s.result[i])
+		}
+		switch x := itemStatuses[st]; {
+		case !x.Completed():
+			status = running
+		case x != succeeded && status == succeeded:
+			status = failed
 		}
 	}
-	return value.MapOf("items", l)
+	return status, value.MapOf("items", l)
 }
 
 // entryID is the id of an entry as StackStorm's task execution id.
 func (r *Run) entryID(x *entry) string {
-	return r.id
+	return r.id + "." + strconv.Itoa(x.index)
 }

@@ -24,7 +24,7 @@ func (r *Run) renderOutput() {
 		r.fail()
 	}
 	if out.Len() > 0 {
-		r.output, r.rendered = out, true
+		r.output, r.rendered, r.wroteOutput = out, true, true
 	}
 }
 

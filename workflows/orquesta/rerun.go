@@ -1,6 +1,7 @@
 package orquesta
 
 import (
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -32,11 +33,12 @@ func (r *Run) rerun(reqs []rerunRequest) error {
 		r.runAgain(e, reset[e])
 	}
 	for _, e := range r.seq {
-		if e.term && r.goesOn(e) {
+		if e.term && slices.Contains(e.next, taken) {
 			r.setTerm(e, false)
 		}
 	}
-	r.output, r.rendered = nil, false
+	r.output, r.rendered, r.finished = nil, false, false
+	r.wroteReruns = true
 	r.status = resuming
 	return nil
 }
@@ -46,10 +48,9 @@ func (r *Run) candidates(reqs []rerunRequest) ([]*entry, map[*entry]bool, error)
 	reset := map[*entry]bool{}
 	var out []*entry
 	if len(reqs) == 0 {
-		for _, e := range r.seq {
-			if e.term && isAbended(e.status) && r.newest[spot{e.node, e.route}] == e.index {
-				out = append(out, e)
-			}
+		out = r.abended()
+		if len(out) == 0 && r.ready == 0 {
+			return nil, nil, raise("InvalidTaskRerunRequest", "Unable to rerun workflow because no task of it failed.")
 		}
 	} else {
 		var missing []string
@@ -79,6 +80,32 @@ func (r *Run) candidates(reqs []rerunRequest) ([]*entry, map[*entry]bool, error)
 		return out[i].route < out[j].route
 	})
 	return out, reset, nil
+}
+
+// abended are the entries that failed without being handled. For an engine command
+// the tasks stand in that led to it.
+func (r *Run) abended() []*entry {
+	var out []*entry
+	add := func(e *entry) {
+		if r.newest[spot{e.node, e.route}] == e.index && !slices.Contains(out, e) {
+			out = append(out, e)
+		}
+	}
+	for _, e := range r.seq {
+		if !e.term || !isAbended(e.status) {
+			continue
+		}
+		if e.node.command == "" {
+			add(e)
+			continue
+		}
+		for l := e.in; l != nil; l = l.left {
+			if l.edge != nil {
+				add(r.seq[l.from])
+			}
+		}
+	}
+	return out
 }
 
 // dropCovered drops the candidates that run again anyhow, because all the others
@@ -169,12 +196,13 @@ func follows(x *entry, seq []*entry, e *entry) bool {
 
 // dropFailures removes a task's errors, of all routes.
 func (r *Run) dropFailures(task string) {
-	for _, f := range r.errors {
+	for i, f := range r.errors {
 		if f.gone || f.task != task {
 			continue
 		}
 		key := string(f.appendJSON(nil))
 		f.gone = true
+		r.removed = append(r.removed, i)
 		delete(r.known, key)
 		r.undo = append(r.undo, func() { f.gone = false; r.known[key] = true })
 	}

@@ -30,8 +30,15 @@ type Run struct {
 	undo  []func()
 	dirty []*entry // entries of earlier steps that this step changed
 	items []*chunk // item chunks that this step changed
-	step  int      // number of the step, to tell what is dirty
-	base  marks
+	// listed are the item sets that this step evaluated, removed the errors that it
+	// took away.
+	listed      []*itemSet
+	removed     []int
+	results     []itemResult // large ones that came in this step
+	wroteOutput bool
+	wroteReruns bool
+	step        int // number of the step, to tell what is dirty
+	base        marks
 }
 
 // head is the small part of the state that every step rewrites.
@@ -43,6 +50,9 @@ type head struct {
 	rendered bool
 	reruns   [][]int
 	started  bool
+	// finished says that the end was announced; pauseAsked that somebody wants the
+	// run paused, not only a task that waits for a person.
+	finished, pauseAsked bool
 
 	active   int // newest entries in an active status
 	held     int // newest entries pausing, paused or pending
@@ -82,7 +92,7 @@ type entry struct {
 	attempt int      // how often it was handed out again
 	set     *itemSet // items that were handed out; nil where it has none
 
-	keep    bool // result is kept, for task()
+	report  hayate.Status // what was last told of it, for task(); as are the following
 	result  any
 	started time.Time
 	ended   time.Time
@@ -173,7 +183,8 @@ func newRun(def *Definition) *Run {
 func (r *Run) begin() {
 	r.step++
 	r.undo, r.dirty, r.items, r.needs = r.undo[:0], r.dirty[:0], r.items[:0], r.needs[:0]
-	r.drawn = 0
+	r.results = r.results[:0]
+	r.listed, r.removed, r.wroteOutput, r.wroteReruns, r.drawn = r.listed[:0], r.removed[:0], false, false, 0
 	r.base = marks{len(r.lists), len(r.seq), len(r.routes), len(r.errors)}
 	h := r.head
 	r.undo = append(r.undo, func() { r.head = h })

@@ -54,52 +54,44 @@ func (c *chance) Uint64() uint64 {
 	return c.pcg.Uint64()
 }
 
-var yaqlFunctions = yaql.NewFunctions(map[string]yaql.Function{
-	"ctx": {Params: []yaql.Param{{Name: "key", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
-		return c.Env.(*env).ctx(c.Args[0])
-	}},
-	"item": {Params: []yaql.Param{{Name: "key", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
-		return c.Env.(*env).itemOf(c.Args[0])
-	}},
-	"result": {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).taskResult() }},
-	"task_status": {Params: []yaql.Param{{Name: "task_id"}, {Name: "route", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
-		return c.Env.(*env).taskStatus(c.Args[0], c.Args[1])
-	}},
-	"succeeded": {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).status() == succeeded, nil }},
-	"failed":    {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).status() == failed, nil }},
-	"completed": {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).status().Completed(), nil }},
-	"json": {Params: []yaql.Param{{Name: "data"}}, Call: func(c *yaql.Call) (any, error) {
-		s, ok := c.Args[0].(string)
-		if !ok {
-			return nil, value.TypeErrorf("Given object is not typeof string.")
+// Workflow shows a run to Orquesta's own functions.
+func (e *env) Workflow() *yaql.Workflow {
+	if e.shown == nil {
+		w := &yaql.Workflow{Vars: e.vars.all(), Item: e.item, Status: e.statusOf}
+		if e.node != nil {
+			w.Task = &yaql.CurrentTask{ID: e.node.name, Route: int64(e.route), Result: e.result}
 		}
-		v, err := value.Loads(s)
-		if err != nil {
-			return nil, jsonError(err)
-		}
-		return yaql.Thaw(v), nil
-	}},
-	"zip": {Rest: true, Named: true, Call: func(c *yaql.Call) (any, error) {
-		args := make([]any, len(c.Rest))
-		for i, a := range c.Rest {
-			p, err := c.Plain(a)
-			if err != nil {
-				return nil, err
+		e.shown = w
+	}
+	return e.shown
+}
+
+// yaqlFunctions are YAQL's, Orquesta's and StackStorm's functions, and those that
+// ask the run.
+var yaqlFunctions = newYAQLFunctions()
+
+func newYAQLFunctions() *yaql.Functions {
+	orquesta := yaql.OrquestaFunctions()
+	whole := orquesta["ctx"].Call
+	own := map[string]yaql.Function{
+		// One variable is found without looking at the others.
+		"ctx": {Params: orquesta["ctx"].Params, Call: func(c *yaql.Call) (any, error) {
+			if name, ok := c.Args[0].(string); ok && name != "" {
+				return c.Env.(*env).variable(name)
 			}
-			args[i] = p
-		}
-		pad, _ := c.Named.Str("pad")
-		return zipLists(args, pad)
-	}},
-	"task": {Params: []yaql.Param{{Name: "task_name"}, {Name: "route", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
-		return c.Env.(*env).taskRecord(c.Args[0], c.Args[1])
-	}},
-	"st2kv": {Params: []yaql.Param{{Name: "key"}, {Name: "decrypt", Optional: true}, {Name: "default", Optional: true}}, Named: true,
-		Call: func(c *yaql.Call) (any, error) {
-			_, given := c.Named.Str("default")
-			return c.Env.(*env).lookup(c.Args[0], value.Truth(c.Args[1]), c.Args[2], given || c.Args[2] != nil)
+			return whole(c)
 		}},
-})
+		"task": {Params: []yaql.Param{{Name: "task_id", Optional: true}, {Name: "route", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
+			v, err := c.Env.(*env).taskRecord(c.Args[0], c.Args[1])
+			return yaql.Thaw(v), err
+		}},
+		"st2kv": {Params: []yaql.Param{{Name: "key"}, {Name: "decrypt", Optional: true}}, Named: true, Call: func(c *yaql.Call) (any, error) {
+			def, given := c.Named.Str("default")
+			return c.Env.(*env).lookup(c.Args[0], value.Truth(c.Args[1]), def, given)
+		}},
+	}
+	return yaql.NewFunctions(orquesta, yaql.StackStormFunctions(yaql.StackStormOptions{}), own)
+}
 
 func checkYAQL(s string) []fault {
 	var out []fault
