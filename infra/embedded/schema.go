@@ -71,7 +71,7 @@ func create(path string) error {
 		return fmt.Errorf("create the store: %w", sqlError(err))
 	}
 	db.SetMaxOpenConns(1)
-	_, err = db.Exec("PRAGMA page_size=8192; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA synchronous=FULL; BEGIN;" + schema +
+	_, err = db.Exec("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA synchronous=FULL; BEGIN;" + schema +
 		"INSERT INTO meta VALUES('format', " + strconv.Itoa(format) + "), ('counts', x''); COMMIT;")
 	if err := errors.Join(err, db.Close()); err != nil {
 		return fmt.Errorf("create the store: %w", sqlError(err))

@@ -1,8 +1,10 @@
 package embedded_test
 
 import (
+	"context"
 	"testing"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/embedded"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/router/routertest"
@@ -36,4 +38,9 @@ func TestStore(t *testing.T) {
 			return s
 		}}
 	})
+}
+
+// decided is a router that has made up its mind.
+func decided(d router.Decision) router.Decide {
+	return func(context.Context, *hayate.Event) (router.Decision, error) { return d, nil }
 }

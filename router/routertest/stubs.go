@@ -1,5 +1,0 @@
-package routertest
-
-import "testing"
-
-var historyTests, upkeepTests, durabilityTests map[string]func(*testing.T, *fixture)
