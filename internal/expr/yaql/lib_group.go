@@ -1,8 +1,6 @@
 package yaql
 
 import (
-	"math/big"
-
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
@@ -151,9 +149,10 @@ func lengthOf(v any) int {
 }
 
 func doSlice(f *frame) (any, error) {
-	src, n := f.ev.walk(f.args[0]), f.int(1)
-	if _, big := f.args[1].(*big.Int); big || n < 0 {
-		return f.failing(Raise("ValueError", "Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize."))
+	src := f.ev.walk(f.args[0])
+	n, err := f.counted("Stop argument")
+	if err != nil {
+		return f.failing(err)
 	}
 	return f.ev.newIter(func() (any, bool, error) {
 		var part value.Tuple

@@ -70,17 +70,20 @@ func doSelect(f *frame) (any, error) {
 	}, f.args[0])
 }
 
-// counted is the count of skip and limit, which Python's islice wants positive.
-func (f *frame) counted(problem string) (int64, error) {
+// counted is the count of skip, limit and slice, which Python's islice wants
+// positive and no larger than a size.
+func (f *frame) counted(name string) (int64, error) {
 	n := f.int(1)
-	if _, big := f.args[1].(*big.Int); big || n < 0 {
-		return 0, Raise("ValueError", "%s", problem)
+	if _, big := f.args[1].(*big.Int); !big && n < 0 {
+		name = "Indices"
+	} else if !big {
+		return n, nil
 	}
-	return n, nil
+	return 0, Raise("ValueError", "%s for islice() must be None or an integer: 0 <= x <= sys.maxsize.", name)
 }
 
 func doLimit(f *frame) (any, error) {
-	left, err := f.counted("Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
+	left, err := f.counted("Stop argument")
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func doLimit(f *frame) (any, error) {
 }
 
 func doSkip(f *frame) (any, error) {
-	left, err := f.counted("Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.")
+	left, err := f.counted("Indices")
 	if err != nil {
 		return nil, err
 	}

@@ -140,8 +140,10 @@ func (ev *evaluator) outputMember(v any, depth int) (any, error) {
 		return nil, Raise("TypeError", "unhashable type: 'list'")
 	case *value.Map, *dict:
 		return nil, Raise("TypeError", "unhashable type: 'dict'")
-	case *value.Set, *view:
+	case *value.Set:
 		return nil, Raise("TypeError", "unhashable type: 'set'")
+	case *view:
+		return nil, Raise("TypeError", "unhashable type: 'list'") // only values() can be a member
 	}
 	return v, nil
 }
