@@ -26,6 +26,7 @@ type dateReader struct {
 	micro    int64
 	half     int // 1: am or pm was seen
 	zoneName string
+	nameAt   int // the token that is the name, or -1
 	zoned    bool
 	off      int64
 }
@@ -42,7 +43,7 @@ func (ev *evaluator) parseDate(text string) (*datetime, error) {
 	if err := ev.budget.Step(10 + len(text)); err != nil {
 		return nil, err
 	}
-	r := &dateReader{text: text, tokens: dateTokens(text), yearAt: -1, monthAt: -1, weekday: -1, hour: -1}
+	r := &dateReader{text: text, tokens: dateTokens(text), yearAt: -1, monthAt: -1, weekday: -1, hour: -1, nameAt: -1}
 	for r.i = 0; r.i < len(r.tokens); r.i++ {
 		if !r.token(r.tokens[r.i]) {
 			return nil, unknownDate(text)
@@ -61,7 +62,9 @@ func dateTokens(s string) []string {
 			out, s = append(out, " "), s[n:]
 			continue
 		case r >= '0' && r <= '9':
-			n = numberLength(s)
+			pieces, length := digitsWith(s)
+			out, s = append(out, pieces...), s[length:]
+			continue
 		case unicode.IsLetter(r):
 			for n < len(s) {
 				r, k := utf8.DecodeRuneInString(s[n:])
@@ -76,9 +79,9 @@ func dateTokens(s string) []string {
 	return out
 }
 
-// numberLength is the length of the digits at the start of s; a point or comma
-// with digits behind it belongs to them when it is the only one.
-func numberLength(s string) int {
+// digitsWith cuts the number at the start of s: digits, or digits with a point or
+// comma among them. With several points it is several numbers, and the points.
+func digitsWith(s string) (pieces []string, length int) {
 	digits := func(i int) int {
 		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
 			i++
@@ -86,14 +89,20 @@ func numberLength(s string) int {
 		return i
 	}
 	n := digits(0)
-	if n+1 >= len(s) || s[n] != '.' && (s[n] != ',' || n < 2) {
-		return n
+	pieces = append(pieces, s[:n])
+	for n < len(s) && s[n] == '.' && digits(n+1) > n+1 {
+		m := digits(n + 1)
+		pieces = append(pieces, ".", s[n+1:m])
+		n = m
 	}
-	m := digits(n + 1)
-	if m == n+1 || m < len(s) && s[m] == '.' {
-		return n
+	switch {
+	case len(pieces) == 3:
+		return []string{s[:n]}, n
+	case len(pieces) == 1 && n >= 2 && n < len(s) && s[n] == ',' && digits(n+1) > n+1:
+		n = digits(n + 1)
+		return []string{s[:n]}, n
 	}
-	return m
+	return pieces, n
 }
 
 func (r *dateReader) peek(k int) string {
@@ -120,7 +129,7 @@ func (r *dateReader) token(t string) bool {
 	}
 	switch {
 	case r.hour >= 0 && r.zoneName == "" && !r.zoned && looksLikeZone(t):
-		r.zoneName = t
+		r.zoneName, r.nameAt = t, r.i
 		if isUTC(t) {
 			r.zoned = true
 		}
@@ -313,7 +322,7 @@ func (r *dateReader) clock(t string) bool {
 	if len(t) > 2 || len(m) != 2 && len(m) != 1 || !isNumber(m) {
 		return false
 	}
-	r.hour, r.minute = digits(t), digits(m)
+	r.hour, r.minute, r.second = digits(t), digits(m), 0
 	if r.peek(3) == ":" {
 		s := strings.ReplaceAll(r.peek(4), ",", ".")
 		if !isNumber(s) || !r.seconds(s) {
@@ -360,7 +369,7 @@ func (r *dateReader) dayOrMonth(t string) bool {
 // offset takes +HHMM, +HH:MM or +HH. Behind a name, as in GMT+3, the sign means
 // the opposite.
 func (r *dateReader) offset(negative bool) bool {
-	t := r.peek(1)
+	at, t := r.i, r.peek(1)
 	if !isNumber(t) || strings.ContainsAny(t, ".,") {
 		return false
 	}
@@ -377,7 +386,7 @@ func (r *dateReader) offset(negative bool) bool {
 	default:
 		return false
 	}
-	if r.zoneName != "" {
+	if at > 0 && r.nameAt == at-1 {
 		negative = !negative
 	}
 	if negative {

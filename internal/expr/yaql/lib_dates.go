@@ -117,13 +117,27 @@ func doFromTimestamp(f *frame) (any, error) {
 		us += t.days*day + t.us
 	}
 	if us < 0 || us > maxMoment {
-		return nil, outOfYears((us - epoch) / second)
+		return nil, outOfYears(floorDiv(us-epoch, second))
 	}
 	return object(inZone(us, f.args[1]))
 }
 
 func outOfYears(seconds int64) error {
-	return Raise("ValueError", "year %d is out of range", 1970+int64(float64(seconds)/86400/365.2425))
+	days := floorDiv(seconds, 86400) + epoch/day
+	year := floorDiv(days*400, 146097) // at most one too small
+	start := func(y int64) int64 { y--; return y*365 + floorDiv(y, 4) - floorDiv(y, 100) + floorDiv(y, 400) }
+	for start(year+1) <= days {
+		year++
+	}
+	return Raise("ValueError", "year %d is out of range", year)
+}
+
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b != 0 && (a < 0) != (b < 0) {
+		q--
+	}
+	return q
 }
 
 func doTimespan(f *frame) (any, error) {

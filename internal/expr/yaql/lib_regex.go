@@ -13,6 +13,7 @@ import (
 type pattern struct {
 	re    *pyre.Regexp
 	flags pyre.Flags
+	heavy bool // may have to backtrack: no match of it is cheap for sure
 }
 
 // PyType is the name of the class in Python.
@@ -112,7 +113,33 @@ func compileRegex(text string, flags pyre.Flags) (*pattern, error) {
 	if err != nil {
 		return nil, regexError(err)
 	}
-	return &pattern{re, flags}, nil
+	return &pattern{re, flags, backtracks(text)}, nil
+}
+
+// backtracks says whether a pattern may have what only a backtracking machine can
+// match: look-around, back-references, atomic groups, conditions.
+func backtracks(text string) bool {
+	for _, s := range []string{"(?=", "(?!", "(?<", "(?P=", "(?>", "(?(", "+)", "++", "*+", "?+"} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] == '\\' {
+			if i++; text[i] >= '1' && text[i] <= '9' {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// scanSteps is what walking over a text once with a regular expression costs.
+func scanSteps(text string, heavy bool) int {
+	if heavy {
+		return 1000 + len(text)
+	}
+	return 1 + len(text)/16
 }
 
 // pattern is argument i as a regular expression; strings are compiled.
@@ -126,8 +153,11 @@ func (f *frame) pattern(i int) (*pattern, error) {
 	return compileRegex(f.str(i), 0)
 }
 
-// scanned charges the walk over a text.
-func (f *frame) scanned(s string) error { return f.ev.budget.Step(1 + len(s)/64) }
+// scanned charges the walk of a pattern over a text.
+func (f *frame) scanned(re any, s string) error {
+	p, ok := re.(*pattern)
+	return f.ev.budget.Step(scanSteps(s, ok && p.heavy))
+}
 
 func doRegex(f *frame) (any, error) {
 	var flags pyre.Flags
@@ -147,7 +177,7 @@ func (f *frame) found(re, s int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.scanned(f.str(s)); err != nil {
+	if err := f.scanned(r, f.str(s)); err != nil {
 		return nil, err
 	}
 	ok, err := r.re.Found(f.str(s))
@@ -206,7 +236,7 @@ func (f *frame) selected(m *pyre.Match, text string, sel *lambda) (any, error) {
 
 func doSearch(f *frame) (any, error) {
 	text := f.str(1)
-	if err := f.scanned(text); err != nil {
+	if err := f.scanned(f.args[0], text); err != nil {
 		return nil, err
 	}
 	m, err := f.args[0].(*pattern).re.Search(text)
@@ -222,7 +252,7 @@ func doSearchAll(f *frame) (any, error) {
 	i := -1
 	return f.ev.newIter(func() (any, bool, error) {
 		if i < 0 {
-			if err := f.scanned(text); err != nil {
+			if err := f.scanned(f.args[0], text); err != nil {
 				return nil, false, err
 			}
 			err := f.args[0].(*pattern).re.All(text, func(m *pyre.Match) bool {
@@ -249,7 +279,7 @@ func doSearchAll(f *frame) (any, error) {
 
 func (f *frame) regexSplit(re, s int) (any, error) {
 	text := f.str(s)
-	if err := f.scanned(text); err != nil {
+	if err := f.scanned(f.args[re], text); err != nil {
 		return nil, err
 	}
 	most, err := f.size(2)
@@ -278,7 +308,7 @@ func (f *frame) regexReplace(re, s int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.scanned(text); err != nil {
+	if err := f.scanned(f.args[re], text); err != nil {
 		return nil, err
 	}
 	if count < 0 {
@@ -295,7 +325,7 @@ func (f *frame) regexReplaceBy(re, s int) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := f.scanned(text); err != nil {
+	if err := f.scanned(f.args[re], text); err != nil {
 		return nil, err
 	}
 	if count < 0 {

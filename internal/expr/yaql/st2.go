@@ -101,11 +101,11 @@ func (c *Call) subject(ignoreCase any) (string, *pyre.Regexp, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if err := c.Budget.Step(1 + len(s)/64); err != nil {
+	re, err := c.regex(ignoreCase)
+	if err != nil {
 		return "", nil, err
 	}
-	re, err := c.regex(ignoreCase)
-	return s, re, err
+	return s, re, c.Budget.Step(scanSteps(s, backtracks(re.String())))
 }
 
 func callRegexMatch(c *Call) (any, error) {

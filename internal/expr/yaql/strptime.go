@@ -85,7 +85,7 @@ func timeRegex(format string) (string, error) {
 			}
 			b.WriteByte(c)
 		case i+1 == len(expanded):
-			return "", Raise("ValueError", "stray %%%% in format '%s'", format)
+			return "", Raise("ValueError", "stray %% in format '%s'", format)
 		default:
 			i++
 			if expanded[i] == '%' {
