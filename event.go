@@ -46,6 +46,10 @@ const (
 	ExtLineage = "hayatelineage"
 	// ExtCause is the id of the execution that caused the event.
 	ExtCause = "hayatecause"
+	// ExtTriggerParameters carries the parameters of a parameterised trigger that
+	// the event is an instance of (a webhook's url), as JSON. A rule whose trigger
+	// has parameters is met only by events that carry equal ones.
+	ExtTriggerParameters = "triggerparams"
 	// ExtTraceParent is W3C trace context, passed on untouched.
 	ExtTraceParent = "traceparent"
 	// ExtTraceTag is StackStorm's trace tag.

@@ -131,7 +131,7 @@ func TestSampleRestartsAService(t *testing.T) {
 	if err := os.WriteFile(state, []byte("failed\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"HAYATE_DEMO_DIR=" + dir}
+	env := []string{"DEMO_DIR=" + dir}
 	out, errs, err := script(t, "samples/actions/restart_service.sh", env, "checkout", "web-1", "it's $(down)")
 	if err != nil || out != "checkout on web-1 is running\n" {
 		t.Fatalf("got %q, %q, %v", out, errs, err)
@@ -153,7 +153,7 @@ func TestSampleNotesAnIncidentOnce(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for range 2 {
-		out, errs, err := script(t, "samples/actions/note_incident.sh", []string{"HAYATE_DEMO_DIR=" + dir}, "prod-orders/age", "Tokyo", "2025-11-24T16:12:10Z", "It is slow.")
+		out, errs, err := script(t, "samples/actions/note_incident.sh", []string{"DEMO_DIR=" + dir}, "prod-orders/age", "Tokyo", "2025-11-24T16:12:10Z", "It is slow.")
 		if err != nil || !strings.HasSuffix(out, "2025-11-24T16-12-10Z-prod-orders-age.md\n") {
 			t.Fatalf("got %q, %q, %v", out, errs, err)
 		}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Restarts a service of the demo: restart_service.sh SERVICE HOST REASON
-# A service is a file with its state under $HAYATE_DEMO_DIR (or a temporary
+# A service is a file with its state under $DEMO_DIR (or a temporary
 # folder), beside a log of what was done to it.
 set -eu
 
@@ -14,7 +14,7 @@ for name in "$service" "$host"; do
 	esac
 done
 
-dir=${HAYATE_DEMO_DIR:-${TMPDIR:-/tmp}/hayate-demo}/services/$host
+dir=${DEMO_DIR:-${TMPDIR:-/tmp}/hayate-demo}/services/$host
 mkdir -p "$dir"
 state=$dir/$service.state
 was=stopped

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/infra/embedded"
+	"github.com/hayate-run/hayate/infra/httpapi"
+	"github.com/hayate-run/hayate/infra/keyfile"
+	"github.com/hayate-run/hayate/infra/packdir"
+	"github.com/hayate-run/hayate/infra/settings"
+	"github.com/hayate-run/hayate/infra/systemd"
+	"github.com/hayate-run/hayate/router"
+	httprunner "github.com/hayate-run/hayate/runners/http"
+	"github.com/hayate-run/hayate/runners/noop"
+	"github.com/hayate-run/hayate/runners/shell"
+)
+
+// up serves until ctx ends: one process, one directory. ready is called with the
+// address once requests are answered.
+func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(addr string)) error {
+	log := newLog(s, stderr)
+	store, err := embedded.Open(embedded.Config{Dir: s.Data, Log: log, QueueBound: s.MaxBacklog})
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			log.Error("close store", "err", err)
+		}
+	}()
+	rt, err := newRouter(s, store, log)
+	if err != nil {
+		return err
+	}
+	dirs := packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Unpack: filepath.Join(s.Data, "packs"), Log: log}
+	if _, err := loadPacks(ctx, rt, dirs, log); err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("%v. Choose another address with --listen HOST:PORT (port 0 picks a free one): %w", err, hayate.ErrInvalid)
+	}
+	defer l.Close()
+	var draining atomic.Bool
+	api, err := newAPI(s, rt, store, dirs, log, l, &draining)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, s, rt, api, l, dirs, log, &draining, ready)
+}
+
+func newRouter(s settings.Settings, store *embedded.Store, log *slog.Logger) (*router.Router, error) {
+	secrets, err := keyfile.Open(filepath.Join(s.Data, "keys"))
+	if err != nil {
+		return nil, err
+	}
+	retention := s.Retention
+	if retention == 0 {
+		retention = -1
+	}
+	return router.New(router.Config{
+		Store: store, Queue: store.Queue(), Registry: store.Registry(), Datastore: store.Datastore(), Blobs: store.Blobs(),
+		Secrets: secrets, Log: log, SoleOwner: true, Workers: s.Workers, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
+		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
+		Runners: []router.Runner{noop.New(), shell.New(shell.Config{}), httprunner.New(httprunner.Config{Version: version})},
+		OnLost: func(x hayate.Execution) {
+			if err := shell.KillLeftovers(string(x.ID)); err != nil {
+				log.Error("end what a lost worker left running", "execution_id", x.ID, "err", err)
+			}
+		},
+	})
+}
+
+func newAPI(s settings.Settings, rt *router.Router, store *embedded.Store, dirs packdir.Config, log *slog.Logger, l net.Listener, draining *atomic.Bool) (*httpapi.Server, error) {
+	signatures := make(map[string]httpapi.Signature, len(s.Webhooks))
+	for name, w := range s.Webhooks {
+		signatures[name] = httpapi.Signature{Kind: w.Kind, Secret: w.Secret, Header: w.Header, Hash: w.Hash, Prefix: w.Prefix, Encoding: w.Encoding}
+	}
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	return httpapi.New(httpapi.Config{
+		Router: rt, Log: log, Version: version, Open: ok && tcp.IP.IsLoopback(), MaxBody: int64(s.MaxBody), MaxInFlight: s.MaxInFlight,
+		AllowedOrigins: s.WebhookOrigins, SNSTopics: s.SNSTopics, SNSUnsigned: s.SNSUnsigned, Signatures: signatures,
+		Ready:    map[string]func(context.Context) error{"store": storeReady(store)},
+		Draining: draining.Load,
+		Reload:   func(ctx context.Context) (any, error) { return loadPacks(ctx, rt, dirs, log) },
+	})
+}
+
+// serve runs the router and the HTTP server until ctx ends, then drains: first
+// readiness turns, then the listener closes, then the running actions end.
+func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http.Handler, l net.Listener, dirs packdir.Config,
+	log *slog.Logger, draining *atomic.Bool, ready func(string)) error {
+	srv := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return rt.Run(gctx, s.Drain) })
+	g.Go(func() error {
+		err := listen(srv, l, s)
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return err
+	})
+	if s.Watch {
+		g.Go(func() error {
+			return packdir.Watch(gctx, dirs, func() {
+				if _, err := loadPacks(gctx, rt, dirs, log); err != nil {
+					log.Error("reload packs", "err", err)
+				}
+			})
+		})
+	}
+	g.Go(func() error {
+		<-gctx.Done()
+		draining.Store(true)
+		systemd.Notify("STOPPING=1")
+		log.Info("stopping: no more work is taken, running actions end")
+		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), s.Drain)
+		defer cancel()
+		return srv.Shutdown(stop)
+	})
+	addr := l.Addr().String()
+	if err := os.WriteFile(filepath.Join(s.Data, "listen"), []byte(addr+"\n"), 0o644); err != nil {
+		log.Error("write the address", "err", err)
+	}
+	systemd.Notify("READY=1\nSTATUS=serving on " + addr)
+	ready(addr)
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func listen(srv *http.Server, l net.Listener, s settings.Settings) error {
+	if s.TLSCert != "" {
+		return srv.ServeTLS(l, s.TLSCert, s.TLSKey)
+	}
+	return srv.Serve(l)
+}
+
+// storeReady asks the store for a durable write: a full disk or a lost directory
+// shows at once.
+func storeReady(store *embedded.Store) func(context.Context) error {
+	return func(ctx context.Context) error {
+		now := time.Now()
+		_, err := store.Leases().Acquire(ctx, "readiness", "self", now, now.Add(time.Second))
+		return err
+	}
+}

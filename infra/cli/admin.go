@@ -1,0 +1,226 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"sort"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate/router"
+)
+
+func (a *app) storeCommand() *cobra.Command {
+	c := &cobra.Command{Use: "store", Short: "check, count and back up the store"}
+	var data string
+	c.PersistentFlags().StringVar(&data, "data", "", "work on this directory, which no server may hold; default: ask the server")
+	c.AddCommand(a.storeCheck(&data), a.storeStats(&data), a.storeBackup(&data))
+	return c
+}
+
+// withStore opens a directory for the time of a call.
+func (a *app) withStore(dir string, f func(router.Store) error) error {
+	s, err := a.OpenStore(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(s), s.Close())
+}
+
+func (a *app) storeCheck(data *string) *cobra.Command {
+	return &cobra.Command{Use: "check", Short: "look for damage; exit code 1 says that something was found", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		var findings []string
+		if *data != "" {
+			err := a.withStore(*data, func(s router.Store) (err error) {
+				findings, err = s.Check(c.Context())
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		} else {
+			var o struct{ Findings []string }
+			if err := a.send(c.Context(), http.MethodPost, "/v1/store/check", struct{}{}, &o); err != nil {
+				return err
+			}
+			findings = o.Findings
+		}
+		for _, f := range findings {
+			fmt.Fprintln(a.Stdout, f)
+		}
+		if len(findings) > 0 {
+			return &exit{code: exitError}
+		}
+		_, err := fmt.Fprintln(a.Stdout, "the store is sound")
+		return err
+	}}
+}
+
+func (a *app) storeStats(data *string) *cobra.Command {
+	return &cobra.Command{Use: "stats", Short: "count what the store holds", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		var raw []byte
+		if *data != "" {
+			err := a.withStore(*data, func(s router.Store) error {
+				st, err := s.Stats(c.Context())
+				if err != nil {
+					return err
+				}
+				raw, err = json.Marshal(st)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		} else {
+			r, err := a.call(c.Context(), http.MethodGet, "/v1/store/stats", nil, nil, "")
+			if err != nil {
+				return err
+			}
+			raw = r.body
+		}
+		return a.printObject(raw, "engine", func(o object) error { a.showStats(o); return nil })
+	}}
+}
+
+func (a *app) showStats(o object) {
+	a.pairs([][2]string{{"engine", text(o, "engine")}, {"size", bytesText(o["bytes"])}, {"events", text(o, "events")}, {"firings", text(o, "firings")},
+		{"keys", text(o, "keys")}, {"blobs", text(o, "blobs")}, {"oldest", a.when(text(o, "oldest"))}, {"commits", text(o, "commits")}, {"writes", text(o, "writes")}})
+	m, _ := o["executions"].(object)
+	names := make([]string, 0, len(m))
+	for n := range m {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	for _, n := range names {
+		fmt.Fprintf(a.Stdout, "executions %s: %s\n", a.paint(n), text(m, n))
+	}
+}
+
+func bytesText(v any) string {
+	n, _ := v.(float64)
+	switch {
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", n/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", n/(1<<20))
+	}
+	return fmt.Sprintf("%.0f KiB", n/(1<<10))
+}
+
+func (a *app) storeBackup(data *string) *cobra.Command {
+	return &cobra.Command{Use: "backup PATH", Short: "write a consistent copy to PATH on the server's host, while it serves", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		path, err := filepath.Abs(args[0])
+		if err != nil {
+			return err
+		}
+		if *data != "" {
+			err = a.withStore(*data, func(s router.Store) error { return s.Backup(c.Context(), path) })
+		} else {
+			err = a.send(c.Context(), http.MethodPost, "/v1/store/backup", map[string]string{"path": path}, nil)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.Stdout, "the store is copied to %s\n", path)
+		return err
+	}}
+}
+
+func (a *app) authCommand() *cobra.Command {
+	c := &cobra.Command{Use: "auth", Short: "access to the API"}
+	t := &cobra.Command{Use: "token", Short: "create, list and revoke access tokens"}
+	var user, note string
+	var ttl time.Duration
+	create := &cobra.Command{Use: "create", Short: "create a token and print it, this once; it is stored hashed", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		r, err := a.call(c.Context(), http.MethodPost, "/v1/tokens", nil, mustJSON(map[string]any{"user": user, "note": note, "ttl": int64(ttl / time.Second)}), "application/json")
+		if err != nil {
+			return err
+		}
+		return a.printObject(r.body, "id", func(o object) error {
+			fmt.Fprintln(a.Stdout, text(o, "token"))
+			a.say("Keep it: it is not shown again. Use it as HAYATE_TOKEN, or as the header X-Auth-Token. Revoke it: hayate auth token delete %s", text(o, "id"))
+			return nil
+		})
+	}}
+	create.Flags().StringVar(&user, "user", "admin", "user that the token stands for")
+	create.Flags().StringVar(&note, "note", "", "what it is for")
+	create.Flags().DurationVar(&ttl, "ttl", 0, "time after which it expires; 0 never")
+	list := &cobra.Command{Use: "list", Short: "list tokens", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		return a.lists(c, &listFlags{limit: -1}, "/v1/tokens", url.Values{}, []column{field("ID", "id"), field("USER", "user"), field("NOTE", "note"), a.moment("CREATED", "created"), field("EXPIRES", "expires")})
+	}}
+	del := &cobra.Command{Use: "delete ID...", Aliases: []string{"revoke"}, Short: "revoke tokens", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+		for _, id := range args {
+			if _, err := a.call(c.Context(), http.MethodDelete, "/v1/tokens/"+url.PathEscape(id), nil, nil, ""); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.Stdout, "token %s is revoked\n", id)
+		}
+		return nil
+	}}
+	t.AddCommand(create, list, del)
+	c.AddCommand(t)
+	return c
+}
+
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps of plain values
+	}
+	return b
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "one screen: what runs, what waits, what failed last; exit code 1 when unhealthy", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		r, err := a.call(c.Context(), http.MethodGet, "/v1/status", nil, nil, "")
+		if err != nil {
+			return err
+		}
+		if err := a.printObject(r.body, "version", a.showStatus); err != nil {
+			return err
+		}
+		var o object
+		if err := json.Unmarshal(r.body, &o); err != nil {
+			return err
+		}
+		if at(o, "healthy") != true {
+			return &exit{code: exitError}
+		}
+		return nil
+	}}
+}
+
+func (a *app) showStatus(o object) error {
+	health := "healthy"
+	if at(o, "healthy") != true {
+		health = "NOT HEALTHY"
+	}
+	last := a.when(text(o, "last_event"))
+	if last == "" {
+		last = "none yet"
+	}
+	a.pairs([][2]string{{"server", a.address()}, {"version", text(o, "version")}, {"health", health}, {"packs", text(o, "packs")},
+		{"rules", text(o, "rules") + " (" + text(o, "rules_enabled") + " enabled)"}, {"actions", text(o, "actions")},
+		{"waiting", text(o, "waiting")}, {"running", text(o, "running")}, {"last event", last}, {"store", bytesText(at(o, "store.bytes")) + ", " + text(o, "store.events") + " events"}})
+	checks, _ := o["checks"].(object)
+	for name, v := range checks {
+		if v != "ok" {
+			fmt.Fprintf(a.Stdout, "check %s: %v\n", name, v)
+		}
+	}
+	fails, _ := o["last_failures"].([]any)
+	for _, f := range fails {
+		m, _ := f.(object)
+		fmt.Fprintf(a.Stdout, "%s  %s  %s  %s\n", a.paint(text(m, "status")), text(m, "id"), text(m, "action"), a.when(text(m, "ended")))
+	}
+	if len(fails) > 0 {
+		a.say("Look at one: hayate execution get %s", text(fails[0].(object), "id"))
+	}
+	return nil
+}
+

@@ -1,0 +1,450 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate"
+)
+
+func (a *app) executionCommand() *cobra.Command {
+	c := &cobra.Command{Use: "execution", Aliases: []string{"exec", "executions"}, Short: "list, watch, cancel and re-run executions"}
+	c.AddCommand(a.executionList(), a.executionGet(), a.executionTail(), a.executionCancel(), a.executionRerun(), a.executionWait())
+	return c
+}
+
+func (a *app) executionColumns() []column {
+	return []column{
+		field("ID", "id"), field("ACTION", "action.ref"), {title: "STATUS", get: verdict}, field("RULE", "rule.ref"),
+		a.moment("STARTED", "start_timestamp"), {title: "TOOK", get: took}, wideField("EVENT", "trigger_instance.id"), wideField("USER", "context.user"),
+		wideField("ATTEMPT", "attempt"), wideField("WORKER", "worker"),
+	}
+}
+
+// verdict is a status, and whether a success was proved.
+func verdict(o object) string {
+	st := text(o, "status")
+	if st == string(hayate.StatusSucceeded) && at(o, "verified") != true {
+		return st + " (unverified)"
+	}
+	return st
+}
+
+func took(o object) string {
+	s, ok := o["elapsed_seconds"].(float64)
+	if !ok {
+		return ""
+	}
+	return time.Duration(s * float64(time.Second)).Round(time.Millisecond).String()
+}
+
+func (a *app) executionList() *cobra.Command {
+	var l listFlags
+	var status, action, rule, event, parent string
+	c := &cobra.Command{Use: "list", Short: "list executions, newest first", Args: exactly(0)}
+	l.add(c)
+	f := c.Flags()
+	f.StringVar(&status, "status", "", "only in this status; several joined by commas")
+	f.StringVar(&action, "action", "", "only of this action")
+	f.StringVar(&rule, "rule", "", "only started by this rule")
+	f.StringVar(&event, "event", "", "only started by this event")
+	f.StringVar(&parent, "parent", "", "only children of this execution")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		q := url.Values{}
+		set(q, "status", status)
+		set(q, "action", action)
+		set(q, "rule", rule)
+		set(q, "trigger_instance", event)
+		set(q, "parent", parent)
+		return a.lists(c, &l, "/api/v1/executions", q, a.executionColumns())
+	}
+	return c
+}
+
+func (a *app) executionGet() *cobra.Command {
+	return &cobra.Command{Use: "get ID|last", Short: "show an execution: parameters, log and result", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.showExecution(c.Context(), args[0])
+	}}
+}
+
+func (a *app) showExecution(ctx context.Context, id string) error {
+	r, err := a.call(ctx, http.MethodGet, "/api/v1/executions/"+url.PathEscape(id), nil, nil, "")
+	if err != nil {
+		return err
+	}
+	return a.printObject(r.body, "id", func(o object) error {
+		a.pairs([][2]string{{"execution", text(o, "id")}, {"action", text(o, "action.ref")}, {"status", a.paint(verdict(o))}, {"rule", text(o, "rule.ref")},
+			{"event", text(o, "trigger_instance.id")}, {"parent", text(o, "parent")}, {"user", text(o, "context.user")}, {"attempt", text(o, "attempt")}, {"worker", text(o, "worker")},
+			{"started", a.when(text(o, "start_timestamp"))}, {"took", took(o)}, {"trace", text(o, "trace")}})
+		fmt.Fprintln(a.Stdout, "log")
+		log, _ := o["log"].([]any)
+		for _, l := range log {
+			m, _ := l.(object)
+			fmt.Fprintf(a.Stdout, "  %s  %s\n", clock(text(m, "timestamp")), a.paint(text(m, "status")))
+		}
+		if p, _ := o["parameters"].(object); len(p) > 0 {
+			if err := a.printIndented("parameters", p); err != nil {
+				return err
+			}
+		}
+		return a.printIndented("result", o["result"])
+	})
+}
+
+// clock is a time of day, to the millisecond, in local time.
+func clock(stamp string) string {
+	t, err := time.Parse(time.RFC3339Nano, stamp)
+	if err != nil {
+		return stamp
+	}
+	return t.Local().Format("15:04:05.000")
+}
+
+func (a *app) executionTail() *cobra.Command {
+	return &cobra.Command{Use: "tail ID|last", Short: "follow what an execution prints, until it ends", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		var x object
+		if err := a.get(c.Context(), "/api/v1/executions/"+url.PathEscape(args[0]), nil, &x); err != nil {
+			return err
+		}
+		id := text(x, "id")
+		if err := a.follow(c.Context(), id); err != nil {
+			return err
+		}
+		return a.outcome(c.Context(), id, false)
+	}}
+}
+
+// follow copies an execution's output as it appears. It returns when the
+// execution has ended.
+func (a *app) follow(ctx context.Context, id string) error {
+	req, err := a.request(ctx, http.MethodGet, "/stream/v1/executions/"+id+"/output", nil, nil, "")
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return a.unreachable(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		b, err := io.ReadAll(res.Body)
+		if err != nil {
+			return err
+		}
+		return refusal(res.StatusCode, b)
+	}
+	sc := bufio.NewScanner(res.Body)
+	sc.Buffer(nil, 1<<20)
+	event := ""
+	for sc.Scan() {
+		line := sc.Text()
+		if e, ok := strings.CutPrefix(line, "event: "); ok {
+			event = e
+			if event == "EOF" {
+				return nil
+			}
+			continue
+		}
+		data, ok := strings.CutPrefix(line, "data: ")
+		if !ok || event != "st2.execution.output__create" {
+			continue
+		}
+		var rec struct {
+			Type string `json:"output_type"`
+			Data string `json:"data"`
+		}
+		if err := json.Unmarshal([]byte(data), &rec); err != nil {
+			return fmt.Errorf("read output: %w", err)
+		}
+		w := a.Stdout
+		if rec.Type == "stderr" {
+			w = a.Stderr
+		}
+		fmt.Fprint(w, rec.Data)
+	}
+	return sc.Err()
+}
+
+// outcome turns how an execution ended into the exit code.
+func (a *app) outcome(ctx context.Context, id string, requireVerified bool) error {
+	var o object
+	if err := a.get(ctx, "/api/v1/executions/"+id, nil, &o); err != nil {
+		return err
+	}
+	switch st := hayate.Status(text(o, "status")); {
+	case st == hayate.StatusSucceeded && requireVerified && at(o, "verified") != true:
+		a.say("execution %s succeeded, but nothing was asserted: it is unverified", id)
+		return &exit{code: exitUnverified}
+	case st == hayate.StatusSucceeded:
+		return nil
+	case st == hayate.StatusTimeout:
+		a.say("execution %s timed out", id)
+		return &exit{code: exitTimeout}
+	case st.Completed():
+		a.say("execution %s ended %s; see: hayate execution get %s", id, st, id)
+		return &exit{code: exitFailed}
+	}
+	return nil
+}
+
+func (a *app) executionWait() *cobra.Command {
+	var timeout time.Duration
+	var verified bool
+	c := &cobra.Command{Use: "wait ID", Short: "wait until an execution has ended; the exit code says how", Args: exactly(1)}
+	c.Flags().DurationVar(&timeout, "timeout", 0, "longest time to wait; 0 waits for ever")
+	c.Flags().BoolVar(&verified, "require-verified", false, "exit with 6 when the execution succeeded without having asserted anything")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := a.wait(c.Context(), args[0], timeout); err != nil {
+			return err
+		}
+		return a.outcome(c.Context(), args[0], verified)
+	}
+	return c
+}
+
+// wait returns once an execution has ended, or waits for somebody.
+func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error {
+	if timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	pause := 20 * time.Millisecond
+	for {
+		var o object
+		if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), url.Values{"include_attributes": {"status"}}, &o); err != nil {
+			return err
+		}
+		if st := hayate.Status(text(o, "status")); st.Completed() || st == hayate.StatusPending {
+			return nil
+		}
+		if !sleep(ctx, pause) {
+			if ctx.Err() == context.DeadlineExceeded {
+				return fmt.Errorf("execution %s has not ended within %s: %w", id, timeout, context.DeadlineExceeded)
+			}
+			return ctx.Err()
+		}
+		pause = min(2*pause, time.Second)
+	}
+}
+
+func (a *app) executionCancel() *cobra.Command {
+	return &cobra.Command{Use: "cancel ID...", Short: "cancel executions", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+		bad := false
+		for _, id := range args {
+			r, err := a.call(c.Context(), http.MethodDelete, "/api/v1/executions/"+url.PathEscape(id), nil, nil, "")
+			if err != nil {
+				return err
+			}
+			var o object
+			if err := json.Unmarshal(r.body, &o); err != nil {
+				return err
+			}
+			if fault := text(o, "faultstring"); fault != "" {
+				fmt.Fprintf(a.Stderr, "hayate: execution %s: %s\n", id, fault)
+				bad = true
+				continue
+			}
+			fmt.Fprintf(a.Stdout, "execution %s is %s\n", id, text(o, "status"))
+		}
+		if bad {
+			return &exit{code: exitError}
+		}
+		return nil
+	}}
+}
+
+func (a *app) executionRerun() *cobra.Command {
+	var wait bool
+	c := &cobra.Command{Use: "rerun ID [NAME=VALUE...]", Aliases: []string{"re-run"}, Short: "run again, with the same parameters or some changed", Args: atLeast(1)}
+	c.Flags().BoolVar(&wait, "wait", false, "wait until it has ended; the exit code says how")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		var old object
+		if err := a.get(c.Context(), "/api/v1/executions/"+url.PathEscape(args[0]), nil, &old); err != nil {
+			return err
+		}
+		params, err := a.parameters(c.Context(), text(old, "action.ref"), args[1:])
+		if err != nil {
+			return err
+		}
+		var x object
+		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions/"+url.PathEscape(args[0])+"/re_run", map[string]any{"parameters": params}, &x); err != nil {
+			return err
+		}
+		return a.started(c.Context(), text(x, "id"), wait, 0, false)
+	}
+	return c
+}
+
+// started prints a new execution, and waits for its end if asked.
+func (a *app) started(ctx context.Context, id string, wait bool, timeout time.Duration, verified bool) error {
+	if !wait {
+		fmt.Fprintln(a.Stdout, id)
+		a.say("Follow it: hayate execution tail %s", id)
+		return nil
+	}
+	if err := a.wait(ctx, id, timeout); err != nil {
+		return err
+	}
+	if err := a.showExecution(ctx, id); err != nil {
+		return err
+	}
+	return a.outcome(ctx, id, verified)
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var async, verified bool
+	var timeout, delay time.Duration
+	c := &cobra.Command{
+		Use:     "run ACTION [NAME=VALUE...]",
+		Short:   "run an action and wait for it",
+		Long:    "Runs an action and shows its result; the exit code says how it ended. Values are read as the action's schema wants them:\nnumbers, true and false, JSON or a,b,c for arrays, JSON or k=v,k2=v2 for objects; @FILE is the content of a file.",
+		Example: "  hayate run core.local cmd='uname -a'\n  hayate run core.http url=http://127.0.0.1:8080/ method=GET\n  hayate run core.local cmd=backup.sh --async",
+		Args:    atLeast(1),
+	}
+	f := c.Flags()
+	f.BoolVarP(&async, "async", "a", false, "do not wait: print the execution's id")
+	f.DurationVar(&timeout, "timeout", 0, "longest time to wait for the end; the execution goes on")
+	f.DurationVar(&delay, "delay", 0, "start it this much later")
+	f.BoolVar(&verified, "require-verified", false, "exit with 6 when it succeeds without having asserted anything")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		params, err := a.parameters(c.Context(), args[0], args[1:])
+		if err != nil {
+			return err
+		}
+		var x object
+		body := map[string]any{"action": args[0], "parameters": params}
+		if delay > 0 {
+			body["delay"] = delay.Milliseconds()
+		}
+		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions", body, &x); err != nil {
+			return err
+		}
+		return a.started(c.Context(), text(x, "id"), !async, timeout, verified)
+	}
+	return c
+}
+
+// parameters reads NAME=VALUE arguments as the action's schema wants them.
+func (a *app) parameters(ctx context.Context, ref string, args []string) (map[string]any, error) {
+	out := map[string]any{}
+	if len(args) == 0 {
+		return out, nil
+	}
+	var view struct {
+		Parameters map[string]struct {
+			Type string `json:"type"`
+		} `json:"parameters"`
+	}
+	if err := a.get(ctx, "/api/v1/actions/views/parameters/"+url.PathEscape(ref), nil, &view); err != nil {
+		return nil, err
+	}
+	for _, arg := range args {
+		name, v, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, usage("%q is not NAME=VALUE", arg)
+		}
+		p, known := view.Parameters[name]
+		if !known {
+			names := make([]string, 0, len(view.Parameters))
+			for n := range view.Parameters {
+				names = append(names, n)
+			}
+			return nil, usage("action %s takes no parameter %q%s", ref, name, hint(name, names))
+		}
+		val, err := convert(p.Type, v)
+		if err != nil {
+			return nil, usage("parameter %s: %v", name, err)
+		}
+		out[name] = val
+	}
+	return out, nil
+}
+
+// convert reads a parameter's text by its type, as StackStorm's client does.
+func convert(typ, v string) (any, error) {
+	if strings.HasPrefix(v, "@") && typ != "integer" && typ != "number" {
+		b, err := os.ReadFile(v[1:])
+		if err != nil {
+			return nil, err
+		}
+		v = string(b)
+	}
+	if strings.Contains(v, "{{") {
+		return v, nil
+	}
+	switch typ {
+	case "integer":
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a whole number", v)
+		}
+		return n, nil
+	case "number":
+		n, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a number", v)
+		}
+		return n, nil
+	case "boolean":
+		switch strings.ToLower(v) {
+		case "true", "1", "yes":
+			return true, nil
+		case "false", "0", "no":
+			return false, nil
+		}
+		return nil, fmt.Errorf("%q is neither true nor false", v)
+	case "array":
+		return convertArray(v)
+	case "object":
+		return convertObject(v)
+	}
+	return v, nil
+}
+
+func convertArray(v string) (any, error) {
+	var list []any
+	if strings.HasPrefix(strings.TrimSpace(v), "[") {
+		if err := json.Unmarshal([]byte(v), &list); err != nil {
+			return nil, fmt.Errorf("not a JSON array: %v", err)
+		}
+		return list, nil
+	}
+	list = []any{}
+	if v == "" {
+		return list, nil
+	}
+	for _, part := range strings.Split(v, ",") {
+		list = append(list, strings.TrimSpace(part))
+	}
+	return list, nil
+}
+
+func convertObject(v string) (any, error) {
+	obj := map[string]any{}
+	if strings.HasPrefix(strings.TrimSpace(v), "{") {
+		if err := json.Unmarshal([]byte(v), &obj); err != nil {
+			return nil, fmt.Errorf("not a JSON object: %v", err)
+		}
+		return obj, nil
+	}
+	for _, pair := range strings.Split(v, ",") {
+		k, x, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("%q is not k=v", pair)
+		}
+		obj[strings.TrimSpace(k)] = x
+	}
+	return obj, nil
+}

@@ -1,0 +1,91 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/rules"
+)
+
+// marks of verdicts.
+var marks = map[rules.Verdict]string{rules.Holds: "✓", rules.Fails: "✗", rules.Errs: "!", rules.Awaiting: "?"}
+
+// showExplanations prints what rules make of an event: those that match, then
+// those of its trigger, the nearest miss first. Rules that wait for other events
+// are counted, unless all are wanted or one is named.
+func (a *app) showExplanations(xs []rules.Explanation, only hayate.Ref, all bool) {
+	others, shown := 0, 0
+	for i := range xs {
+		x := &xs[i]
+		if only != "" && x.Rule != only {
+			continue
+		}
+		if only == "" && !all && !x.SameTrigger {
+			others++
+			continue
+		}
+		shown++
+		a.showExplanation(x)
+	}
+	if shown == 0 && only != "" {
+		a.say("rule %s is not registered", only)
+	}
+	if others > 0 {
+		if shown == 0 {
+			fmt.Fprintln(a.Stdout, "\nno rule waits for events of this type")
+		}
+		a.say("\n%d rule(s) wait for other events; --all shows them", others)
+	}
+}
+
+func (a *app) showExplanation(x *rules.Explanation) {
+	state := "does not match"
+	switch {
+	case x.Error != "":
+		state = "cannot be evaluated"
+	case x.Matched && x.Enabled:
+		state = "matches"
+	case x.Matched:
+		state = "would match, but is disabled; enable it: hayate rule enable " + string(x.Rule)
+	}
+	fmt.Fprintf(a.Stdout, "\nrule %s %s\n", x.Rule, state)
+	if x.Error != "" {
+		fmt.Fprintf(a.Stdout, "  ! %s\n", x.Error)
+	}
+	w := 0
+	for _, c := range x.Conditions {
+		w = max(w, cellWidth(condition(&c)))
+	}
+	for _, c := range x.Conditions {
+		text := condition(&c)
+		found := ""
+		if c.Verdict != rules.Holds {
+			found = "found " + jsonText(c.Found)
+			if c.Error != "" {
+				found = c.Error
+			}
+		}
+		line := fmt.Sprintf("  %s %s%s  %s", marks[c.Verdict], text, strings.Repeat(" ", w-cellWidth(text)), found)
+		fmt.Fprintln(a.Stdout, strings.TrimRight(line, " "))
+	}
+	if x.Hint != nil && !x.Matched {
+		fmt.Fprintf(a.Stdout, "  → %s\n", x.Hint.Text)
+		if x.Hint.Fix != "" {
+			fmt.Fprintf(a.Stdout, "    write: %s\n", x.Hint.Fix)
+		}
+	}
+}
+
+func condition(c *rules.Condition) string {
+	return oneLine(strings.TrimSpace(c.Place + " " + c.Operator + " " + jsonText(c.Operand)))
+}
+
+// jsonText shows a JSON value; none is "nothing".
+func jsonText(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	return oneLine(string(raw))
+}

@@ -1,0 +1,262 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/rules"
+)
+
+func (a *app) ruleCommand() *cobra.Command {
+	c := &cobra.Command{Use: "rule", Aliases: []string{"rules"}, Short: "list rules, switch them on and off, test them"}
+	var pack, trigger string
+	var watch listFlags
+	list := &cobra.Command{Use: "list", Short: "list rules", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		q := url.Values{}
+		set(q, "pack", pack)
+		set(q, "trigger", trigger)
+		watch.limit = -1
+		return a.lists(c, &watch, "/api/v1/rules", q, []column{field("REF", "ref"), {title: "STATUS", get: onOff}, field("TRIGGER", "trigger.type"),
+			{title: "ACTIONS", get: actionsOf}, field("DESCRIPTION", "description"), wideField("FILE", "metadata_file")})
+	}}
+	list.Flags().StringVar(&pack, "pack", "", "only rules of this pack")
+	list.Flags().StringVar(&trigger, "trigger", "", "only rules that wait for this trigger")
+	list.Flags().BoolVarP(&watch.watch, "watch", "w", false, "show again when something changes")
+	get := &cobra.Command{Use: "get RULE", Short: "show a rule", Args: exactly(1), ValidArgsFunction: a.complete("/api/v1/rules"), RunE: func(c *cobra.Command, args []string) error {
+		return a.showResource(c.Context(), "/api/v1/rules/", args[0])
+	}}
+	c.AddCommand(list, get, a.ruleSwitch("enable", true), a.ruleSwitch("disable", false), a.ruleTest())
+	return c
+}
+
+func onOff(o object) string {
+	st := "disabled"
+	if at(o, "enabled") == true {
+		st = "enabled"
+	}
+	if m := text(o, "mode"); m != "" {
+		st += " (" + m + ")"
+	}
+	return st
+}
+
+func actionsOf(o object) string {
+	if ref := text(o, "action.ref"); ref != "" {
+		return ref
+	}
+	as, _ := o["actions"].([]any)
+	var refs []string
+	for _, x := range as {
+		m, _ := x.(object)
+		refs = append(refs, text(m, "ref"))
+	}
+	return strings.Join(refs, ", ")
+}
+
+func (a *app) showResource(ctx context.Context, path, ref string) error {
+	r, err := a.call(ctx, http.MethodGet, path+url.PathEscape(ref), nil, nil, "")
+	if err != nil {
+		return err
+	}
+	return a.printObject(r.body, "ref", func(object) error { return a.printYAML(r.body) })
+}
+
+func (a *app) ruleSwitch(verb string, on bool) *cobra.Command {
+	return &cobra.Command{Use: verb + " RULE...", Short: verb + " rules; the change outlives restarts and reloads", Args: atLeast(1), ValidArgsFunction: a.complete("/api/v1/rules"),
+		RunE: func(c *cobra.Command, args []string) error {
+			for _, ref := range args {
+				var o object
+				if err := a.send(c.Context(), http.MethodPut, "/api/v1/rules/"+url.PathEscape(ref), map[string]bool{"enabled": on}, &o); err != nil {
+					return err
+				}
+				fmt.Fprintf(a.Stdout, "rule %s is %s\n", text(o, "ref"), onOff(o))
+			}
+			return nil
+		}}
+}
+
+func (a *app) ruleTest() *cobra.Command {
+	var file, id string
+	c := &cobra.Command{Use: "test RULE", Short: "hold an event against a rule without doing anything; exit code 1 says that it does not match", Args: exactly(1),
+		Example: "  hayate rule test samples.restart_on_problem --event-id last\n  hayate rule test samples.restart_on_problem --event event.json", ValidArgsFunction: a.complete("/api/v1/rules")}
+	c.Flags().StringVar(&file, "event", "", "file that holds a CloudEvent in JSON; - is standard input")
+	c.Flags().StringVar(&id, "event-id", "", "an event that was accepted, or last")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		body, err := a.testEvent(c.Context(), file, id)
+		if err != nil {
+			return err
+		}
+		r, err := a.call(c.Context(), http.MethodPost, "/v1/rules/"+url.PathEscape(args[0])+"/explain", nil, body, "application/json")
+		if err != nil {
+			return err
+		}
+		var xs []rules.Explanation
+		if err := json.Unmarshal(r.body, &xs); err != nil {
+			return err
+		}
+		if a.output == "table" || a.output == "wide" {
+			a.showExplanations(xs, "", true)
+		} else if err := a.printList(r.body, "rule", nil); err != nil {
+			return err
+		}
+		for _, x := range xs {
+			if !x.Matched {
+				return &exit{code: exitError}
+			}
+		}
+		return nil
+	}
+	return c
+}
+
+func (a *app) testEvent(ctx context.Context, file, id string) ([]byte, error) {
+	switch {
+	case (file == "") == (id == ""):
+		return nil, usage("name the event: either --event FILE or --event-id ID")
+	case file != "":
+		return a.readInput(file)
+	}
+	var o struct {
+		Event json.RawMessage `json:"event"`
+	}
+	err := a.get(ctx, "/v1/events/"+url.PathEscape(id), nil, &o)
+	return o.Event, err
+}
+
+func (a *app) actionCommand() *cobra.Command {
+	c := &cobra.Command{Use: "action", Aliases: []string{"actions"}, Short: "list actions and their parameters"}
+	var pack string
+	list := &cobra.Command{Use: "list", Short: "list actions", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		q := url.Values{}
+		set(q, "pack", pack)
+		return a.lists(c, &listFlags{limit: -1}, "/api/v1/actions", q, []column{field("REF", "ref"), field("RUNNER", "runner_type"), field("DESCRIPTION", "description")})
+	}}
+	list.Flags().StringVar(&pack, "pack", "", "only actions of this pack")
+	get := &cobra.Command{Use: "get ACTION", Short: "show an action with all the parameters it takes", Args: exactly(1), ValidArgsFunction: a.complete("/api/v1/actions"), RunE: func(c *cobra.Command, args []string) error {
+		return a.showResource(c.Context(), "/api/v1/actions/views/overview/", args[0])
+	}}
+	c.AddCommand(list, get)
+	return c
+}
+
+// complete offers the references of a list to the shell.
+func (a *app) complete(path string) func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return func(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		var items []object
+		if err := a.get(c.Context(), path, nil, &items); err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp // no server: nothing to offer
+		}
+		var out []string
+		for _, o := range items {
+			if ref := text(o, "ref"); strings.HasPrefix(ref, prefix) {
+				out = append(out, ref+"\t"+oneLine(text(o, "description")))
+			}
+		}
+		return out, cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func (a *app) packCommand() *cobra.Command {
+	c := &cobra.Command{Use: "pack", Aliases: []string{"packs"}, Short: "list packs, read them again, check them"}
+	list := &cobra.Command{Use: "list", Short: "list registered packs", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		return a.lists(c, &listFlags{limit: -1}, "/api/v1/packs", url.Values{}, []column{field("REF", "ref"), field("VERSION", "version"), field("DESCRIPTION", "description"),
+			wideField("PATH", "path"), wideField("DIGEST", "digest")})
+	}}
+	get := &cobra.Command{Use: "get PACK", Short: "show a pack", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.showResource(c.Context(), "/api/v1/packs/", args[0])
+	}}
+	register := &cobra.Command{Use: "register", Aliases: []string{"reload"}, Short: "make the server read its pack folders again", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		r, err := a.call(c.Context(), http.MethodPost, "/v1/packs/reload", nil, []byte("{}"), "application/json")
+		if err != nil {
+			return err
+		}
+		return a.printObject(r.body, "packs", func(o object) error {
+			fmt.Fprintf(a.Stdout, "%s pack(s) registered: %s actions, %s rules\n", text(o, "packs"), text(o, "actions"), text(o, "rules"))
+			fs, _ := o["findings"].([]any)
+			for _, f := range fs {
+				fmt.Fprintln(a.Stderr, f)
+			}
+			if len(fs) > 0 {
+				return &exit{code: exitError}
+			}
+			return nil
+		})
+	}}
+	c.AddCommand(list, get, register, a.packLint())
+	return c
+}
+
+func (a *app) packLint() *cobra.Command {
+	return &cobra.Command{Use: "lint DIR...", Short: "check packs without a server: every mistake with its file, line and column", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+		errs, warnings, n := 0, 0, 0
+		for _, dir := range args {
+			dirs, err := packFolders(dir)
+			if err != nil {
+				return err
+			}
+			for _, d := range dirs {
+				n++
+				for _, f := range lintPack(d) {
+					f.File = filepath.Join(d, f.File)
+					fmt.Fprintln(a.Stdout, f)
+					if f.Severity == packs.Error {
+						errs++
+					} else {
+						warnings++
+					}
+				}
+			}
+		}
+		a.say("%d pack(s), %d error(s), %d warning(s)", n, errs, warnings)
+		if errs > 0 {
+			return &exit{code: exitError}
+		}
+		return nil
+	}}
+}
+
+// lintPack reads a pack, and compiles its rules if they can be read.
+func lintPack(dir string) []packs.Diagnostic {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	if p == nil {
+		return ds
+	}
+	for i := range p.Rules {
+		if _, err := rules.Compile([]hayate.Rule{p.Rules[i]}); err != nil {
+			ds = append(ds, packs.Diagnostic{File: p.Rules[i].Source, Severity: packs.Error, Code: "bad-rule", Message: errorText(err)})
+		}
+	}
+	return ds
+}
+
+// packFolders returns dir if it is a pack, else the packs in it.
+func packFolders(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
+		return []string{dir}, nil
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", "pack.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, usage("%s is no pack and holds none: there is no pack.yaml", dir)
+	}
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found, nil
+}

@@ -1,0 +1,235 @@
+// Package packdir brings packs from folders, and from the binary itself, to the
+// router, and notices when their files change.
+package packdir
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/router"
+)
+
+// Config says where packs are.
+type Config struct {
+	// Dirs are folders whose subfolders with a pack.yaml are packs. A folder that
+	// is a pack itself is taken as one.
+	Dirs []string
+	// Shipped names packs of the binary to register too; a pack of the same name
+	// in Dirs wins.
+	Shipped []string
+	// Unpack is where shipped packs are written to, since their scripts must be
+	// files to be run.
+	Unpack string
+	Log    *slog.Logger // default: silence
+}
+
+// Load reads all packs. Diagnostics hold every mistake found, with its place;
+// what is wrong is left out. The error says that a folder could not be read.
+func Load(c Config) (router.Content, []packs.Diagnostic, error) {
+	var content router.Content
+	var found []packs.Diagnostic
+	var errs []error
+	seen := map[string]string{}
+	for _, dir := range c.Dirs {
+		names, err := packFolders(dir)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		for _, name := range names {
+			ds := add(&content, seen, name)
+			found = append(found, ds...)
+		}
+	}
+	for _, ref := range c.Shipped {
+		if seen[ref] != "" {
+			continue
+		}
+		dir, err := unpack(c.Unpack, ref)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found = append(found, add(&content, seen, dir)...)
+	}
+	slices.SortFunc(content.Packs, func(a, b router.Pack) int { return cmp.Compare(a.Ref, b.Ref) })
+	return content, found, errors.Join(errs...)
+}
+
+// packFolders returns the folders of packs at dir.
+func packFolders(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
+		return []string{dir}, nil
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("read packs: %v: %w", err, hayate.ErrInvalid)
+	}
+	var out []string
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if _, err := os.Stat(filepath.Join(path, "pack.yaml")); err == nil {
+			out = append(out, path)
+		}
+	}
+	return out, nil
+}
+
+func add(c *router.Content, seen map[string]string, dir string) []packs.Diagnostic {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+	for i := range ds {
+		ds[i].File = filepath.Join(dir, ds[i].File)
+	}
+	if p == nil {
+		return ds
+	}
+	if other := seen[p.Ref]; other != "" {
+		return append(ds, packs.Diagnostic{File: filepath.Join(dir, "pack.yaml"), Severity: packs.Error, Code: "duplicate-pack",
+			Message: fmt.Sprintf("pack %s is registered from %s already", p.Ref, other)})
+	}
+	seen[p.Ref] = dir
+	c.Packs = append(c.Packs, router.Pack{Ref: p.Ref, Name: p.Name, Description: p.Description, Version: p.Version,
+		Author: p.Author, Digest: p.Digest, Dir: abs, Pipefail: p.Pipefail != nil && *p.Pipefail})
+	c.Actions = append(c.Actions, p.Actions...)
+	c.Rules = append(c.Rules, p.Rules...)
+	c.Triggers = append(c.Triggers, p.TriggerTypes...)
+	return ds
+}
+
+// unpack writes a shipped pack below root and returns its folder. It is done once
+// for each content.
+func unpack(root, ref string) (string, error) {
+	fsys, err := fs.Sub(packs.Shipped(), ref)
+	if err != nil {
+		return "", fmt.Errorf("shipped pack %s: %w", ref, hayate.ErrNotFound)
+	}
+	if _, err := fs.Stat(fsys, "pack.yaml"); err != nil {
+		return "", fmt.Errorf("there is no pack %q in this binary: %w", ref, hayate.ErrNotFound)
+	}
+	digest, err := packs.Digest(fsys, ".")
+	if err != nil {
+		return "", fmt.Errorf("shipped pack %s: %w", ref, err)
+	}
+	dir := filepath.Join(root, strings.TrimPrefix(digest, "sha256:")[:16], ref)
+	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
+		return dir, nil
+	}
+	tmp := dir + ".tmp"
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", fmt.Errorf("unpack pack %s: %w", ref, err)
+	}
+	if err := copyTree(tmp, fsys); err != nil {
+		return "", fmt.Errorf("unpack pack %s: %w", ref, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return "", fmt.Errorf("unpack pack %s: %w", ref, err)
+	}
+	if err := os.Rename(tmp, dir); err != nil {
+		return "", fmt.Errorf("unpack pack %s: %w", ref, err)
+	}
+	return dir, nil
+}
+
+// copyTree writes a tree; scripts, which an embedded tree knows no mode of,
+// become executable.
+func copyTree(dir string, fsys fs.FS) error {
+	return fs.WalkDir(fsys, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(dir, filepath.FromSlash(path))
+		if d.IsDir() {
+			return os.MkdirAll(to, 0o755)
+		}
+		b, err := fs.ReadFile(fsys, path)
+		if err != nil {
+			return err
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(string(b), "#!") {
+			mode = 0o755
+		}
+		return os.WriteFile(to, b, mode)
+	})
+}
+
+// settle is how long files must be quiet before a change counts as finished.
+const settle = 300 * time.Millisecond
+
+// Watch calls changed after files of the folders have changed and are quiet
+// again, until ctx ends. Folders that appear later are watched too.
+func Watch(ctx context.Context, c Config, changed func()) error {
+	if len(c.Dirs) == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	w, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("watch packs: %w", err)
+	}
+	defer w.Close()
+	for _, d := range c.Dirs {
+		watchTree(w, d, c.Log)
+	}
+	quiet := time.NewTimer(settle)
+	quiet.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, ok := <-w.Events:
+			if !ok {
+				return nil
+			}
+			if e.Has(fsnotify.Create) {
+				watchTree(w, e.Name, c.Log)
+			}
+			if e.Op != fsnotify.Chmod {
+				quiet.Reset(settle)
+			}
+		case err, ok := <-w.Errors:
+			if !ok {
+				return nil
+			}
+			// An overflow hides changes: read everything again.
+			if c.Log != nil {
+				c.Log.Warn("watch packs", "err", err)
+			}
+			quiet.Reset(settle)
+		case <-quiet.C:
+			changed()
+		}
+	}
+}
+
+func watchTree(w *fsnotify.Watcher, root string, log *slog.Logger) {
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return nil // gone again, or a file
+		}
+		if d.Name() == ".git" || d.Name() == "__pycache__" {
+			return filepath.SkipDir
+		}
+		return w.Add(path)
+	})
+	if err != nil && log != nil {
+		log.Warn("packs of a folder are not watched, reload them with: hayate pack register", "dir", root, "err", err)
+	}
+}

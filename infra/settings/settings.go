@@ -1,0 +1,332 @@
+// Package settings is the one list of what can be set: each setting with its
+// name, its default and its meaning. Flags win over the environment (HAYATE_…),
+// the environment over the file (hayate.yaml). Secrets come from files.
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/yamldoc"
+)
+
+// Settings are what a server is told.
+type Settings struct {
+	Data           string
+	Packs          []string
+	Listen         string
+	Shipped        []string
+	LogLevel       string
+	LogFormat      string
+	Workers        int
+	Lease          time.Duration
+	Drain          time.Duration
+	Retention      time.Duration
+	RetainCount    int
+	MaxBody        int
+	MaxEvent       int
+	MaxInFlight    int
+	MaxBacklog     int
+	WebhookOrigins []string
+	SNSTopics      []string
+	SNSUnsigned    bool
+	TLSCert        string
+	TLSKey         string
+	Watch          bool
+	// Webhooks are the signatures of incoming webhooks; they stand in the file only.
+	Webhooks map[string]Webhook
+}
+
+// Webhook says how the requests to /v1/webhooks/<name> are authenticated.
+type Webhook struct {
+	Kind, Header, Hash, Prefix, Encoding string
+	Secret                               []byte
+}
+
+// Setting is one entry of the list.
+type Setting struct {
+	Name    string // of the flag and of the key in the file
+	Default string
+	Help    string
+	set     func(*Settings, string) error
+}
+
+// Env is the name of the setting's environment variable.
+func (s *Setting) Env() string {
+	return "HAYATE_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_"))
+}
+
+// List holds every setting, in the order of the documentation.
+func List() []Setting {
+	return []Setting{
+		{"data", "hayate-data", "directory that holds everything durable", text(func(s *Settings) *string { return &s.Data })},
+		{"packs", "", "folders of packs, joined by commas; each pack is a subfolder with a pack.yaml", list(func(s *Settings) *[]string { return &s.Packs })},
+		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", text(func(s *Settings) *string { return &s.Listen })},
+		{"shipped", "core", "packs of the binary to register, joined by commas: core, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
+		{"watch", "true", "reload packs when their files change", boolean(func(s *Settings) *bool { return &s.Watch })},
+		{"log-level", "info", "least level to log: debug, info, warn, error", oneOf(func(s *Settings) *string { return &s.LogLevel }, "debug", "info", "warn", "error")},
+		{"log-format", "text", "form of the log: text or json", oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
+		{"workers", "32", "actions performed at the same time", number(func(s *Settings) *int { return &s.Workers }, 1)},
+		{"lease", "30s", "time without a heartbeat after which a worker counts as lost", duration(func(s *Settings) *time.Duration { return &s.Lease }, time.Second)},
+		{"drain", "30s", "time that running actions get to end when the server stops", duration(func(s *Settings) *time.Duration { return &s.Drain }, 0)},
+		{"retention", "30d", "age at which finished events and executions are removed; 0 keeps them for ever", duration(func(s *Settings) *time.Duration { return &s.Retention }, 0)},
+		{"retain-count", "0", "most finished events and executions to keep, each; 0 has no bound", number(func(s *Settings) *int { return &s.RetainCount }, 0)},
+		{"max-body", "1MiB", "largest request body", size(func(s *Settings) *int { return &s.MaxBody })},
+		{"max-event", "1MiB", "largest data of an event", size(func(s *Settings) *int { return &s.MaxEvent })},
+		{"max-in-flight", "512", "requests handled at the same time; beyond it the answer is 429", number(func(s *Settings) *int { return &s.MaxInFlight }, 1)},
+		{"max-backlog", "100000", "executions that may wait; beyond it the answer is 429", number(func(s *Settings) *int { return &s.MaxBacklog }, 1)},
+		{"webhook-origins", "", "origins granted by the CloudEvents webhook handshake, joined by commas; * for all", list(func(s *Settings) *[]string { return &s.WebhookOrigins })},
+		{"sns-topics", "", "ARNs of the SNS topics whose subscription is confirmed, joined by commas", list(func(s *Settings) *[]string { return &s.SNSTopics })},
+		{"sns-unsigned", "false", "take SNS messages without a valid signature; only for emulators", boolean(func(s *Settings) *bool { return &s.SNSUnsigned })},
+		{"tls-cert", "", "file of the certificate to serve HTTPS with", text(func(s *Settings) *string { return &s.TLSCert })},
+		{"tls-key", "", "file of the certificate's key", text(func(s *Settings) *string { return &s.TLSKey })},
+	}
+}
+
+// Load reads the settings. flags holds those given on the command line, by name;
+// file is the configuration file: where it is "" hayate.yaml in the working
+// directory is taken if it is there. All mistakes are reported together.
+func Load(flags map[string]string, getenv func(string) string, file string) (Settings, error) {
+	var s Settings
+	var errs []error
+	all := List()
+	given, err := readFile(&s, file, all)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	for i := range all {
+		x := &all[i]
+		v, from := x.Default, "default"
+		if t, ok := given[x.Name]; ok {
+			v, from = t.value, t.place
+		}
+		if t := getenv(x.Env()); t != "" {
+			v, from = t, x.Env()
+		}
+		if t, ok := flags[x.Name]; ok {
+			v, from = t, "--"+x.Name
+		}
+		if err := x.set(&s, v); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %s: %w", from, err, hayate.ErrInvalid))
+		}
+	}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		errs = append(errs, fmt.Errorf("tls-cert and tls-key belong together, one of them is missing: %w", hayate.ErrInvalid))
+	}
+	return s, errors.Join(errs...)
+}
+
+type placed struct{ value, place string }
+
+// readFile reads the configuration file's flat keys, and webhooks into s.
+func readFile(s *Settings, file string, all []Setting) (map[string]placed, error) {
+	name := file
+	if name == "" {
+		name = "hayate.yaml"
+	}
+	src, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && file == "":
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("read settings: %v: %w", err, hayate.ErrInvalid)
+	}
+	doc, ds := yamldoc.Parse(src, yamldoc.Options{File: name, RefuseDuplicates: true})
+	var errs []error
+	for _, d := range ds {
+		errs = append(errs, fmt.Errorf("%s: %w", d, hayate.ErrInvalid))
+	}
+	known := []string{"webhooks"}
+	for _, x := range all {
+		known = append(known, x.Name)
+	}
+	out := map[string]placed{}
+	for _, e := range doc.Entries() {
+		place := fmt.Sprintf("%s:%d:%d", name, e.Key.Line(), e.Key.Column())
+		key := e.Name()
+		switch {
+		case key == "webhooks":
+			errs = append(errs, s.readWebhooks(e.Value, name)...)
+		case !contains(known, key):
+			errs = append(errs, fmt.Errorf("%s: unknown setting %q%s: %w", place, key, yamldoc.Suggest(key, known), hayate.ErrInvalid))
+		default:
+			out[key] = placed{flat(e.Value), place + ": " + key}
+		}
+	}
+	return out, errors.Join(errs...)
+}
+
+// flat is a scalar's text, or a list's joined by commas.
+func flat(n *yamldoc.Node) string {
+	items := n.Items()
+	if len(items) == 0 {
+		return n.Text()
+	}
+	parts := make([]string, len(items))
+	for i, it := range items {
+		parts[i] = it.Text()
+	}
+	return strings.Join(parts, ",")
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Kinds are the ways in which webhooks may be signed.
+var kinds = []string{"github", "gitea", "gitlab", "bitbucket", "circleci", "pagerduty", "slack", "standard", "token", "hmac"}
+
+func (s *Settings) readWebhooks(n *yamldoc.Node, file string) []error {
+	var errs []error
+	s.Webhooks = map[string]Webhook{}
+	bad := func(at *yamldoc.Node, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s:%d:%d: %s: %w", file, at.Line(), at.Column(), fmt.Sprintf(format, args...), hayate.ErrInvalid))
+	}
+	keys := []string{"kind", "header", "hash", "prefix", "encoding", "secret-file"}
+	for _, e := range n.Entries() {
+		var w Webhook
+		into := map[string]*string{"kind": &w.Kind, "header": &w.Header, "hash": &w.Hash, "prefix": &w.Prefix, "encoding": &w.Encoding}
+		for _, f := range e.Value.Entries() {
+			name := f.Name()
+			if p := into[name]; p != nil {
+				*p = f.Value.Text()
+				continue
+			}
+			if name != "secret-file" {
+				bad(f.Key, "unknown key %q%s", name, yamldoc.Suggest(name, keys))
+				continue
+			}
+			path := f.Value.Text()
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(filepath.Dir(file), path)
+			}
+			b, err := os.ReadFile(path)
+			if err != nil {
+				bad(f.Value, "%v", err)
+			}
+			w.Secret = []byte(strings.TrimSpace(string(b)))
+		}
+		if !contains(kinds, w.Kind) {
+			bad(e.Value, "webhook %s: unknown kind %q%s", e.Name(), w.Kind, yamldoc.Suggest(w.Kind, kinds))
+		}
+		if len(w.Secret) == 0 {
+			bad(e.Value, "webhook %s: secret-file is missing or empty", e.Name())
+		}
+		if (w.Kind == "token" || w.Kind == "hmac") && w.Header == "" {
+			bad(e.Value, "webhook %s: kind %s needs header", e.Name(), w.Kind)
+		}
+		s.Webhooks[e.Name()] = w
+	}
+	return errs
+}
+
+func text(p func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error { *p(s) = v; return nil }
+}
+
+func list(p func(*Settings) *[]string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		*p(s) = nil
+		for _, x := range strings.Split(v, ",") {
+			if x = strings.TrimSpace(x); x != "" {
+				*p(s) = append(*p(s), x)
+			}
+		}
+		return nil
+	}
+}
+
+func oneOf(p func(*Settings) *string, allowed ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if !contains(allowed, v) {
+			return fmt.Errorf("found %q, want one of %s%s", v, strings.Join(allowed, ", "), yamldoc.Suggest(v, allowed))
+		}
+		*p(s) = v
+		return nil
+	}
+}
+
+func boolean(p func(*Settings) *bool) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		b, err := strconv.ParseBool(v)
+		if err != nil {
+			return fmt.Errorf("found %q, want true or false", v)
+		}
+		*p(s) = b
+		return nil
+	}
+}
+
+func number(p func(*Settings) *int, least int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		n, err := strconv.Atoi(v)
+		if err != nil || n < least {
+			return fmt.Errorf("found %q, want a number of at least %d", v, least)
+		}
+		*p(s) = n
+		return nil
+	}
+}
+
+// duration reads Go's durations, and days: 30d.
+func duration(p func(*Settings) *time.Duration, least time.Duration) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		d, err := ParseDuration(v)
+		if err != nil || d < least {
+			return fmt.Errorf("found %q, want a time such as 30s, 5m, 12h or 30d, at least %s", v, least)
+		}
+		*p(s) = d
+		return nil
+	}
+}
+
+// ParseDuration is time.ParseDuration that also knows days: 30d, 1d12h.
+func ParseDuration(v string) (time.Duration, error) {
+	if days, rest, ok := strings.Cut(v, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not a duration: %w", v, hayate.ErrInvalid)
+		}
+		var more time.Duration
+		if rest != "" {
+			if more, err = time.ParseDuration(rest); err != nil {
+				return 0, fmt.Errorf("%q is not a duration: %w", v, hayate.ErrInvalid)
+			}
+		}
+		return time.Duration(n)*24*time.Hour + more, nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil {
+		return 0, fmt.Errorf("%q is not a duration: %w", v, hayate.ErrInvalid)
+	}
+	return d, nil
+}
+
+// size reads bytes: 1048576, 64KiB, 1MiB.
+func size(p func(*Settings) *int) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		unit := 1
+		for suffix, u := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+			if t, ok := strings.CutSuffix(v, suffix); ok {
+				v, unit = t, u
+			}
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(v))
+		if err != nil || n < 1 || n > 1<<40/unit {
+			return fmt.Errorf("found %q, want a size such as 65536, 64KiB or 1MiB", v)
+		}
+		*p(s) = n * unit
+		return nil
+	}
+}

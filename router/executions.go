@@ -1,0 +1,270 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/router/render"
+)
+
+// Start asks for an execution of an action.
+type Start struct {
+	Action     hayate.Ref
+	Parameters json.RawMessage // a JSON object; nil for none
+	User       string          // who asks; "" is the system user
+	Delay      time.Duration
+	Context    json.RawMessage // further members of the execution's context, a JSON object
+	Rerun      hayate.ExecutionID
+}
+
+// Start stores a new execution and hands it to the queue. ErrInvalid says what
+// is wrong with the request; nothing is stored then, unless the templates
+// failed: StackStorm keeps a failed execution of those.
+func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
+	if n := r.queue.Depth(); n >= r.cfg.MaxBacklog {
+		return hayate.Execution{}, fmt.Errorf("start %s: %d executions wait, the limit is %d: %w", s.Action, n, r.cfg.MaxBacklog, hayate.ErrBusy)
+	}
+	b, ok := r.cat.Load().actions[s.Action]
+	switch {
+	case !ok:
+		return hayate.Execution{}, fmt.Errorf("Action %q cannot be found: %w", s.Action, hayate.ErrInvalid)
+	case !b.Enabled:
+		return hayate.Execution{}, fmt.Errorf("Unable to execute. Action %q is disabled: %w", s.Action, hayate.ErrInvalid)
+	case s.Delay < 0:
+		return hayate.Execution{}, fmt.Errorf("start %s: delay is negative: %w", s.Action, hayate.ErrInvalid)
+	}
+	if s.User == "" {
+		s.User = r.cfg.User
+	}
+	at := r.now()
+	x := r.newPersonal(b, &s, at)
+	var kv kvReader
+	scope := &render.Scope{ActionContext: x.Context, User: s.User}
+	params, renderErr := r.render(ctx, b, s.Parameters, scope, &kv, at)
+	if renderErr != nil {
+		re, isRender := render.AsError(renderErr)
+		if !isRender || !re.Recorded() {
+			return hayate.Execution{}, fmt.Errorf("start %s: %w", s.Action, renderErr)
+		}
+		params = s.Parameters
+		x.Result = errorResult(re.Error())
+		if err := x.To(hayate.StatusFailed, at); err != nil {
+			return hayate.Execution{}, err
+		}
+	}
+	var err error
+	if x.Parameters, err = b.plan.Seal(params, r.secrets.Seal); err != nil {
+		return hayate.Execution{}, fmt.Errorf("start %s: seal parameters: %w", s.Action, err)
+	}
+	if err := r.store.Commit(ctx, Change{Insert: []hayate.Execution{x}}); err != nil {
+		return hayate.Execution{}, fmt.Errorf("start %s: %w", s.Action, err)
+	}
+	r.log.Info("execution requested", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
+	r.dispatch(ctx, []hayate.Execution{x})
+	if renderErr != nil {
+		return x, fmt.Errorf("start %s: %w", s.Action, renderErr)
+	}
+	return x, nil
+}
+
+func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Execution {
+	id := hayate.ExecutionID(hayate.NewID(at, "request", r.cfg.NewID()))
+	x := hayate.Execution{
+		ID: id, Root: id, Trace: string(id), Action: b.Ref(), Runner: b.Runner, Idempotent: b.Idempotent, Created: at,
+		Status: hayate.StatusScheduled, Context: personalContext(s, b.Pack),
+		Log: []hayate.Transition{{Time: at, Status: hayate.StatusRequested}},
+	}
+	if s.Delay > 0 {
+		x.Status = hayate.StatusDelayed
+		x.NotBefore = at.Add(s.Delay)
+	}
+	x.Log = append(x.Log, hayate.Transition{Time: at, Status: x.Status})
+	return x
+}
+
+// personalContext merges the caller's context over user and pack, as StackStorm does.
+func personalContext(s *Start, pack string) json.RawMessage {
+	ctx := map[string]json.RawMessage{}
+	set := func(k string, v any) {
+		b, err := json.Marshal(v)
+		if err != nil {
+			panic(err) // strings only
+		}
+		ctx[k] = b
+	}
+	set("user", s.User)
+	set("pack", pack)
+	if s.Rerun != "" {
+		set("re-run", map[string]string{"ref": string(s.Rerun)})
+	}
+	if len(s.Context) > 0 {
+		var more map[string]json.RawMessage
+		if json.Unmarshal(s.Context, &more) == nil {
+			for k, v := range more {
+				ctx[k] = v
+			}
+		}
+	}
+	b, err := json.Marshal(ctx)
+	if err != nil {
+		panic(err) // raw messages that were just read
+	}
+	return b
+}
+
+// Execution returns one execution: ErrNotFound where there is none.
+func (r *Router) Execution(ctx context.Context, id hayate.ExecutionID) (hayate.Execution, error) {
+	p, err := r.store.Executions(ctx, Query{IDs: []string{string(id)}, Limit: 1})
+	if err != nil {
+		return hayate.Execution{}, fmt.Errorf("read execution %s: %w", id, err)
+	}
+	if len(p.Items) == 0 {
+		return hayate.Execution{}, fmt.Errorf("execution %s: %w", id, hayate.ErrNotFound)
+	}
+	return p.Items[0], nil
+}
+
+// maxRetries bounds how often a compare-and-set on one execution is tried again:
+// each failure means that somebody else got on with it.
+const maxRetries = 16
+
+// Cancel asks for the end of an execution. One that waits is canceled at once;
+// one that runs is told to stop and is canceled when its worker has obeyed, or
+// was lost. ErrConflict says that it cannot be canceled in its status.
+func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string) (hayate.Execution, error) {
+	for range maxRetries {
+		x, err := r.Execution(ctx, id)
+		if err != nil {
+			return x, err
+		}
+		if x.Status == hayate.StatusCanceling {
+			return x, nil
+		}
+		if !x.Status.Cancelable() {
+			return x, fmt.Errorf("Action cannot be canceled. State = %s: %w", x.Status, hayate.ErrConflict)
+		}
+		at := r.now()
+		x.Cancel = user
+		next := hayate.StatusCanceled
+		if x.Status == hayate.StatusRunning {
+			next = hayate.StatusCanceling
+		}
+		if next == hayate.StatusCanceled {
+			x.Result = canceledResult(user)
+		}
+		if err := x.To(next, at); err != nil {
+			return x, err
+		}
+		err = r.store.Commit(ctx, Change{Update: []hayate.Execution{x}})
+		if errors.Is(err, hayate.ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return x, fmt.Errorf("cancel execution %s: %w", id, err)
+		}
+		x.Version++
+		r.log.Info("cancel asked", "execution_id", id, "user", user, "status", x.Status)
+		r.active.cancel(id)
+		return x, nil
+	}
+	return hayate.Execution{}, fmt.Errorf("cancel execution %s: it keeps changing: %w", id, hayate.ErrBusy)
+}
+
+func canceledResult(user string) json.RawMessage {
+	b, err := json.Marshal(map[string]string{"message": "Action canceled by user.", "user": user})
+	if err != nil {
+		panic(err) // strings only
+	}
+	return b
+}
+
+// Rerun starts a new execution of the same action with the same parameters, the
+// given ones laid over them.
+func (r *Router) Rerun(ctx context.Context, id hayate.ExecutionID, parameters json.RawMessage, user string, delay time.Duration) (hayate.Execution, error) {
+	old, err := r.Execution(ctx, id)
+	if err != nil {
+		return hayate.Execution{}, err
+	}
+	b, ok := r.cat.Load().actions[old.Action]
+	if !ok {
+		return hayate.Execution{}, fmt.Errorf("Action %q cannot be found: %w", old.Action, hayate.ErrInvalid)
+	}
+	merged, err := b.plan.Merge(old.Parameters, parameters, r.secrets.Open)
+	if err != nil {
+		return hayate.Execution{}, fmt.Errorf("re-run execution %s: %w", id, err)
+	}
+	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id})
+}
+
+// Masked returns the execution as anybody may see it: secret parameters and
+// secret members of the result are ********.
+func (r *Router) Masked(x hayate.Execution) hayate.Execution {
+	if b, ok := r.cat.Load().actions[x.Action]; ok {
+		x.Parameters = b.plan.Mask(x.Parameters)
+		x.Result = render.MaskResult(x.Result, b.OutputSchema, outputKey(b))
+	} else {
+		x.Parameters = render.MaskSealed(x.Parameters)
+	}
+	return x
+}
+
+func outputKey(b *boundAction) string {
+	if b.runner == nil {
+		return ""
+	}
+	return b.runner.OutputKey
+}
+
+// Executions lists executions, masked.
+func (r *Router) Executions(ctx context.Context, q Query) (Page[hayate.Execution], error) {
+	p, err := r.store.Executions(ctx, q)
+	for i := range p.Items {
+		p.Items[i] = r.Masked(p.Items[i])
+	}
+	return p, err
+}
+
+// Events lists accepted events.
+func (r *Router) Events(ctx context.Context, q Query) (Page[EventRecord], error) {
+	return r.store.Events(ctx, q)
+}
+
+// Firings lists the rules' decisions.
+func (r *Router) Firings(ctx context.Context, q Query) (Page[hayate.Firing], error) {
+	return r.store.Firings(ctx, q)
+}
+
+// Lines returns an execution's output with a Seq greater than after.
+func (r *Router) Lines(ctx context.Context, id hayate.ExecutionID, after int64, limit int) ([]hayate.OutputLine, error) {
+	return r.store.Lines(ctx, id, after, limit)
+}
+
+// Result returns an execution's whole result, masked, wherever it lies.
+func (r *Router) Result(ctx context.Context, x hayate.Execution) (json.RawMessage, error) {
+	if x.ResultRef == nil {
+		return r.Masked(x).Result, nil
+	}
+	rd, err := r.blobs.Get(ctx, x.ResultRef.Hash)
+	if err != nil {
+		return nil, fmt.Errorf("read result of execution %s: %w", x.ID, err)
+	}
+	defer rd.Close()
+	if x.Result, err = io.ReadAll(rd); err != nil {
+		return nil, fmt.Errorf("read result of execution %s: %w", x.ID, err)
+	}
+	return r.Masked(x).Result, nil
+}
+
+// Stats counts what the store holds.
+func (r *Router) Stats(ctx context.Context) (Stats, error) { return r.store.Stats(ctx) }
+
+// CheckStore looks for damage in the store; each line is a finding.
+func (r *Router) CheckStore(ctx context.Context) ([]string, error) { return r.store.Check(ctx) }
+
+// Backup writes a consistent copy of the store.
+func (r *Router) Backup(ctx context.Context, path string) error { return r.store.Backup(ctx, path) }

@@ -1,0 +1,218 @@
+package render
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/hayate-run/hayate/internal/expr/jinja"
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
+
+// template is a compiled value: a text, or the JSON text of a list or mapping.
+type template struct {
+	compiled  *jinja.Template
+	variables []string
+	container bool // the outcome is read as JSON
+}
+
+// templates keeps compiled templates by their text: rules and defaults are
+// rendered again and again.
+var templates = cache{m: map[string]*template{}}
+
+// cache is a bounded map. It forgets everything when it is full, which costs one
+// compilation each.
+type cache struct {
+	mu sync.Mutex
+	m  map[string]*template
+}
+
+const maxTemplates = 20_000
+
+func (c *cache) get(key string, make func() *template) *template {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.m[key]; ok {
+		return t
+	}
+	if len(c.m) >= maxTemplates {
+		clear(c.m)
+	}
+	t := make()
+	c.m[key] = t
+	return t
+}
+
+// compile makes a template of a value; nil where its text is no valid template:
+// StackStorm takes that for a literal.
+func compile(v any) *template {
+	if s, ok := v.(string); ok {
+		return templates.get("s"+s, func() *template { return compileText(s, false) })
+	}
+	b, err := value.Encode(v)
+	if err != nil {
+		return nil
+	}
+	return templates.get("c"+string(b), func() *template { return compileText(keepTypes(string(b)), true) })
+}
+
+func compileText(text string, container bool) *template {
+	t, err := environment.Compile(text)
+	if err != nil {
+		return nil
+	}
+	return &template{compiled: t, variables: t.Variables(), container: container}
+}
+
+// keepTypes turns "{{name}}" in JSON text, quotes included, into
+// {{name | to_complex}}, so that a value put there keeps its type. As in
+// StackStorm only a bare name without spaces is meant (util/jinja.py).
+func keepTypes(text string) string {
+	var b strings.Builder
+	for {
+		i := strings.Index(text, `"{{`)
+		if i < 0 {
+			break
+		}
+		rest := text[i+3:]
+		end := strings.Index(rest, `}}"`)
+		if end > 0 && bareName(rest[:end]) {
+			b.WriteString(text[:i] + "{{" + rest[:end] + " | to_complex}}")
+			text = rest[end+3:]
+			continue
+		}
+		b.WriteString(text[:i+3])
+		text = rest
+	}
+	return b.String() + text
+}
+
+func bareName(s string) bool {
+	for _, r := range s {
+		if (r < 'A' || r > 'z') && (r < '0' || r > '9') && r != '_' && r != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// render renders a template in a graph's scope. need names datastore keys that
+// were wanted and are not at hand; the outcome counts for nothing then.
+func (t *template) render(g *graph) (out any, need []string, err error) {
+	s := &variables{graph: g}
+	text, err := t.compiled.Render(s)
+	if len(s.need) > 0 {
+		return nil, s.need, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if !t.container {
+		return text, nil, nil
+	}
+	v, err := value.Decode([]byte(text))
+	if err != nil {
+		return nil, nil, Errorf(Template, "the rendered value is not JSON: %v", err)
+	}
+	return v, nil, nil
+}
+
+// variables are what a template sees.
+type variables struct {
+	graph *graph
+	need  []string
+}
+
+// Lookup finds a parameter, or one of the names of the scope.
+func (s *variables) Lookup(name string) (any, bool, error) {
+	if n, ok := s.graph.nodes[name]; ok {
+		return n.value, true, nil
+	}
+	sc := s.graph.scope
+	switch name {
+	case "st2kv":
+		return &keyNode{s: s}, true, nil
+	case "system":
+		return &keyNode{s: s, path: "system"}, true, nil
+	case "trigger":
+		if sc.Trigger != nil {
+			return sc.Trigger.value(), true, nil
+		}
+	case "action_context":
+		v, err := decodeObject(sc.ActionContext)
+		return v, err == nil, err
+	case "config_context":
+		if sc.Config != nil {
+			return sc.Config, true, nil
+		}
+		return new(value.Map), true, nil
+	case decryptName:
+		return sc.Open, true, nil
+	}
+	return nil, false, nil
+}
+
+// keyNode is st2kv, st2kv.system, or a key below: each attribute makes the name
+// longer, and the value is looked up when it is needed. Names are flat: a.b is
+// the key "a.b". An absent key is an empty text.
+type keyNode struct {
+	s    *variables
+	path string
+}
+
+// Attr goes on along the name.
+func (k *keyNode) Attr(name string) (any, bool, error) {
+	if k.path == "" {
+		if name != "system" && name != "user" {
+			return nil, false, nil
+		}
+		return &keyNode{k.s, name}, true, nil
+	}
+	return &keyNode{k.s, k.path + "." + name}, true, nil
+}
+
+// Resolve looks the key up, or notes that it is needed.
+func (k *keyNode) Resolve() (any, error) {
+	if v, ok := k.s.graph.scope.KV[k.path]; ok {
+		return v, nil
+	}
+	if k.path != "" && !slices.Contains(k.s.need, k.path) {
+		k.s.need = append(k.s.need, k.path)
+	}
+	return "", nil
+}
+
+// environment is StackStorm's: sandboxed, strict, with its filters
+// (st2common/util/jinja.py).
+var environment = jinja.New(jinja.Options{
+	Strict: true, TrimBlocks: true, LstripBlocks: true,
+	Filters: filters(),
+})
+
+// decryptName is the hidden variable through which decrypt_kv finds its key.
+const decryptName = "__open"
+
+func filters() map[string]jinja.Function {
+	fs := jinja.StackStormFilters()
+	fs["decrypt_kv"] = func(c *jinja.Call) (any, error) {
+		args, err := c.Bind("decrypt_kv", 1, "value")
+		if err != nil {
+			return nil, err
+		}
+		sealed, ok := args[0].(string)
+		if !ok || sealed == "" {
+			return nil, value.ValueErrorf("Referenced datastore item does not exist or is empty")
+		}
+		v, ok, err := c.Lookup(decryptName)
+		open, isFunc := v.(func(string) (string, error))
+		if err != nil || !ok || !isFunc || open == nil {
+			return nil, value.ValueErrorf("decrypt_kv is not available here")
+		}
+		plain, err := open(sealed)
+		if err != nil {
+			return nil, value.ValueErrorf("the value is not a secret of this datastore: %v", err)
+		}
+		return plain, nil
+	}
+	return fs
+}

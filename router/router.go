@@ -1,0 +1,208 @@
+package router
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/rules"
+)
+
+// StackStorm's built-in triggers that the router itself has to do with.
+const (
+	TriggerWebhook = "core.st2.webhook"
+	TriggerAction  = "core.st2.generic.actiontrigger"
+)
+
+// Config is what a Router needs. Store, Queue, Registry, Datastore, Blobs and
+// Secrets are required.
+type Config struct {
+	Store     Store
+	Queue     Queue
+	Registry  Registry
+	Datastore Datastore
+	Blobs     Blobs
+	Secrets   Secrets
+	Runners   []Runner
+	Log       *slog.Logger // default: silence
+
+	// Worker names this process; it must differ between processes and restarts.
+	// Default: a random name.
+	Worker string
+	// Workers bounds the attempts performed at once. Default 32; negative: none,
+	// this process only routes.
+	Workers int
+	// Targets are what this process performs. Default: "" (local).
+	Targets []string
+	// SoleOwner says that no other process works on the store: all attempts that
+	// are running when Run starts were lost with the process before.
+	SoleOwner bool
+	// User is who executions of rules run as. Default "stanley", as in StackStorm.
+	User string
+	// Lease is how long an attempt may go without a heartbeat. Default 30 s.
+	Lease time.Duration
+	// SweepEvery is the pause between sweeps. Default 5 s.
+	SweepEvery time.Duration
+	// MaxBacklog bounds the executions that wait; beyond it Accept answers
+	// ErrBusy. Default 100 000.
+	MaxBacklog int
+	// MaxEvent bounds an event's data in bytes. Default 1 MiB.
+	MaxEvent int
+	// InlineResult bounds the results kept inline, in bytes. Default 256 KiB.
+	InlineResult int
+	// Retention says how long finished history is kept. Default 30 days; negative:
+	// for ever.
+	Retention time.Duration
+	// RetainCount bounds the finished events and executions kept. Default 0: no bound.
+	RetainCount int
+	// OnLost is called for each attempt of this host whose worker died, before
+	// the execution is settled, so that leftovers can be ended. Default: nothing.
+	OnLost func(hayate.Execution)
+	// Now and NewID are the only sources of time and randomness.
+	Now   func() time.Time
+	NewID func() string
+}
+
+// Router takes events in, decides on them, hands out tasks and settles results.
+// All methods may be called at the same time.
+type Router struct {
+	store     Store
+	queue     Queue
+	registry  Registry
+	data      Datastore
+	blobs     Blobs
+	secrets   Secrets
+	log       *slog.Logger
+	cfg       Config
+	runners   map[string]boundRunner
+	scratches sync.Pool // *rules.Scratch
+
+	loading sync.Mutex // guards content and building a catalog
+	content Content
+	cat     atomic.Pointer[catalog]
+
+	active  activeAttempts
+	metrics Metrics
+}
+
+// New returns a Router, or an error that names everything missing. It starts
+// nothing.
+func New(c Config) (*Router, error) {
+	var errs []error
+	need := func(ok bool, what string) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("router: %s is missing: %w", what, hayate.ErrInvalid))
+		}
+	}
+	need(c.Store != nil, "Store")
+	need(c.Queue != nil, "Queue")
+	need(c.Registry != nil, "Registry")
+	need(c.Datastore != nil, "Datastore")
+	need(c.Blobs != nil, "Blobs")
+	need(c.Secrets != nil, "Secrets")
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	c.setDefaults()
+	r := &Router{store: c.Store, queue: c.Queue, registry: c.Registry, data: c.Datastore, blobs: c.Blobs,
+		secrets: c.Secrets, log: c.Log, cfg: c, runners: map[string]boundRunner{}}
+	for _, impl := range c.Runners {
+		for _, d := range impl.Describe() {
+			for _, name := range append([]string{d.Name}, d.Aliases...) {
+				if _, twice := r.runners[name]; twice {
+					errs = append(errs, fmt.Errorf("router: runner %s is given twice: %w", name, hayate.ErrInvalid))
+				}
+				r.runners[name] = boundRunner{d, impl}
+			}
+		}
+	}
+	r.scratches.New = func() any { return rules.NewScratch() }
+	r.active.init()
+	cat, err := r.build(Content{}, nil)
+	if err != nil {
+		errs = append(errs, err)
+	}
+	r.cat.Store(cat)
+	return r, errors.Join(errs...)
+}
+
+func (c *Config) setDefaults() {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = randomID
+	}
+	if c.Worker == "" {
+		c.Worker = "w-" + randomHex(8)
+	}
+	setDefault(&c.Workers, 32)
+	if len(c.Targets) == 0 {
+		c.Targets = []string{""}
+	}
+	setDefault(&c.User, "stanley")
+	setDefault(&c.Lease, 30*time.Second)
+	setDefault(&c.SweepEvery, 5*time.Second)
+	setDefault(&c.MaxBacklog, 100_000)
+	setDefault(&c.MaxEvent, 1<<20)
+	setDefault(&c.InlineResult, 256<<10)
+	setDefault(&c.Retention, 30*24*time.Hour)
+	if c.OnLost == nil {
+		c.OnLost = func(hayate.Execution) {}
+	}
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+func randomID() string { return randomHex(16) }
+
+// now is the router's clock: UTC, microseconds.
+func (r *Router) now() time.Time { return r.cfg.Now().UTC().Truncate(time.Microsecond) }
+
+// Run recovers what an earlier process left, then performs attempts, sweeps and
+// purges until ctx ends. Then it takes no more work, waits until the running
+// attempts have ended or drain has passed, abandons the rest, and returns.
+func (r *Router) Run(ctx context.Context, drain time.Duration) error {
+	if err := r.Recover(ctx); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	for range max(r.cfg.Workers, 0) {
+		g.Go(func() error { return r.work(gctx) })
+	}
+	g.Go(func() error { return r.keepAlive(gctx) })
+	g.Go(func() error { return r.sweepLoop(gctx) })
+	g.Go(func() error { return r.purgeLoop(gctx) })
+	<-gctx.Done()
+	stopping := time.AfterFunc(drain, r.active.stopAll)
+	defer stopping.Stop()
+	err := g.Wait()
+	if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return err
+}

@@ -1,0 +1,190 @@
+package router
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hayate-run/hayate"
+)
+
+// sweepLimit bounds one sweep's lists.
+const sweepLimit = 1000
+
+// Recover brings back what an earlier process left behind: executions that wait
+// are queued, attempts that were running are settled when nobody else can hold
+// them. Run calls it first.
+func (r *Router) Recover(ctx context.Context) error {
+	if r.cfg.SoleOwner {
+		// Nobody else works on this store: what runs was lost with the process before.
+		for {
+			p, err := r.store.Executions(ctx, Query{Status: []hayate.Status{hayate.StatusRunning, hayate.StatusCanceling}, Limit: sweepLimit})
+			if err != nil {
+				return fmt.Errorf("recover: %w", err)
+			}
+			if len(p.Items) == 0 {
+				break
+			}
+			for _, x := range p.Items {
+				r.cfg.OnLost(x)
+				if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
+					return fmt.Errorf("recover: %w", err)
+				}
+			}
+		}
+	}
+	// Everything that may be claimed goes to the (empty) queue, page by page.
+	q := Query{Status: []hayate.Status{hayate.StatusRequested, hayate.StatusScheduled, hayate.StatusDelayed}, Ascending: true, Limit: sweepLimit}
+	n := 0
+	for {
+		p, err := r.store.Executions(ctx, q)
+		if err != nil {
+			return fmt.Errorf("recover: %w", err)
+		}
+		r.dispatch(ctx, p.Items)
+		n += len(p.Items)
+		q.Offset += len(p.Items)
+		if len(p.Items) < q.Limit {
+			break
+		}
+	}
+	if n > 0 {
+		r.log.Info("waiting executions taken up", "executions", n)
+	}
+	return nil
+}
+
+// settleLost decides on an attempt whose worker is gone (DESIGN promise 3): an
+// idempotent action gets another attempt, anything else is abandoned, visibly.
+func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
+	at := r.now()
+	again := false
+	switch {
+	case x.Status == hayate.StatusCanceling:
+		x.Result = canceledResult(x.Cancel)
+		if err := x.To(hayate.StatusCanceled, at); err != nil {
+			return err
+		}
+	case x.Idempotent:
+		again = true
+		if err := x.To(hayate.StatusScheduled, at); err != nil {
+			return err
+		}
+	default:
+		x.Result = errorResult(fmt.Sprintf("worker %s was lost while it performed attempt %d; what the action did is unknown. "+
+			"Look at the target, then re-run it with: hayate execution rerun %s", x.Worker, x.Attempt, x.ID))
+		if err := x.To(hayate.StatusAbandoned, at); err != nil {
+			return err
+		}
+	}
+	x.Worker, x.LeaseUntil = "", time.Time{}
+	if err := r.store.Commit(ctx, Change{Update: []hayate.Execution{x}}); err != nil {
+		return fmt.Errorf("settle lost execution %s: %w", x.ID, err)
+	}
+	r.log.Warn("worker lost", "execution_id", x.ID, "action", x.Action, "attempt", x.Attempt, "status", x.Status)
+	if again {
+		x.Version++
+		r.dispatch(ctx, []hayate.Execution{x})
+		return nil
+	}
+	r.metrics.ended(x.Status)
+	return nil
+}
+
+// sweepLoop looks after what nobody may be working on, until ctx ends.
+func (r *Router) sweepLoop(ctx context.Context) error {
+	for pause(ctx, r.cfg.SweepEvery) {
+		if err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("sweep", "err", err)
+		}
+	}
+	return ctx.Err()
+}
+
+// Sweep looks once after what nobody may be working on: forgotten dispatches and
+// lost attempts.
+func (r *Router) Sweep(ctx context.Context) error {
+	sw, err := r.store.Sweep(ctx, SweepQuery{Now: r.now(), StaleAfter: max(2*r.cfg.SweepEvery, time.Second), Limit: sweepLimit})
+	if err != nil {
+		return err
+	}
+	if len(sw.Dispatch) > 0 {
+		r.log.Info("forgotten tasks queued", "executions", len(sw.Dispatch))
+		r.dispatch(ctx, sw.Dispatch)
+	}
+	var errs []error
+	for _, x := range sw.Lost {
+		if r.active.has(x.ID) {
+			continue // it is ours and alive: the heartbeat is late, not lost
+		}
+		r.cfg.OnLost(x)
+		if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keepAlive extends the leases of this process's attempts and hears what is
+// asked of them, until ctx has ended and no attempt is left.
+func (r *Router) keepAlive(ctx context.Context) error {
+	run := context.WithoutCancel(ctx)
+	every := r.cfg.Lease / 3
+	for {
+		alive := pause(ctx, every)
+		if !alive {
+			if len(r.active.holds()) == 0 {
+				return ctx.Err()
+			}
+			// Draining: leases must be held until the last attempt has ended.
+			pause(run, min(every, 100*time.Millisecond))
+		}
+		for _, h := range r.active.holds() {
+			at := r.now()
+			sig, err := r.store.Heartbeat(run, h, at.Add(r.cfg.Lease))
+			switch {
+			case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
+				r.active.lose(h)
+			case err != nil:
+				r.log.Warn("heartbeat not stored", "execution_id", h.Execution, "err", err)
+			case sig.Cancel:
+				r.active.cancel(h.Execution)
+			}
+		}
+	}
+}
+
+// purgeLoop removes history beyond its retention, in small portions.
+func (r *Router) purgeLoop(ctx context.Context) error {
+	if r.cfg.Retention < 0 && r.cfg.RetainCount == 0 {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	for pause(ctx, time.Minute) {
+		for {
+			n, err := r.Purge(ctx)
+			if err != nil && ctx.Err() == nil {
+				r.log.Error("purge history", "err", err)
+			}
+			if n < sweepLimit || err != nil || !pause(ctx, 50*time.Millisecond) {
+				break
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// tombstones is how long the key of a purged event is remembered (DESIGN §2).
+const tombstones = 14 * 24 * time.Hour
+
+// Purge removes one portion of history that is beyond its retention.
+func (r *Router) Purge(ctx context.Context) (int, error) {
+	at := r.now()
+	q := PurgeQuery{Keep: r.cfg.RetainCount, Limit: sweepLimit}
+	if r.cfg.Retention >= 0 {
+		q.Before = at.Add(-r.cfg.Retention)
+		q.ForgetKeys = q.Before.Add(-tombstones)
+	}
+	return r.store.Purge(ctx, q)
+}

@@ -1,0 +1,326 @@
+package router
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/schema"
+	"github.com/hayate-run/hayate/router/expect"
+	"github.com/hayate-run/hayate/router/render"
+)
+
+// work performs attempts, one after the other, until ctx ends.
+func (r *Router) work(ctx context.Context) error {
+	for {
+		d, err := r.queue.Receive(ctx, r.cfg.Targets...)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			r.log.Error("receive task", "err", err)
+			if !pause(ctx, time.Second) {
+				return ctx.Err()
+			}
+			continue
+		}
+		r.take(ctx, d)
+	}
+}
+
+// pause waits, and says whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// take claims a delivered execution and performs it. What happens to an attempt
+// that has begun is not undone by the end of ctx: it is drained.
+func (r *Router) take(ctx context.Context, d Delivery) {
+	run := context.WithoutCancel(ctx)
+	at := r.now()
+	x, err := r.store.Claim(run, Claim{Execution: d.Execution, Worker: r.cfg.Worker, At: at, Until: at.Add(r.cfg.Lease)})
+	switch {
+	case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
+		// Delivered twice, canceled, or purged: nothing is left to do.
+		r.settle(run, d)
+		return
+	case err != nil:
+		r.log.Error("claim task", "execution_id", d.Execution, "err", err)
+		if err := d.Nack(run, time.Second); err != nil {
+			r.log.Warn("task not given back, the sweeper will", "execution_id", d.Execution, "err", err)
+		}
+		return
+	}
+	r.settle(run, d)
+	r.perform(run, &x)
+}
+
+func (r *Router) settle(ctx context.Context, d Delivery) {
+	if err := d.Ack(ctx); err != nil {
+		r.log.Warn("task not acknowledged, it will come again", "execution_id", d.Execution, "err", err)
+	}
+}
+
+// perform runs a claimed attempt to its end and records what it came to.
+func (r *Router) perform(ctx context.Context, x *hayate.Execution) {
+	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
+	b := r.cat.Load().actions[x.Action]
+	res := r.attempt(ctx, x, b, hold)
+	if res.Status == "" {
+		return // the hold was lost: another attempt owns the outcome
+	}
+	r.complete(ctx, x, hold, res)
+}
+
+// attempt performs the action. The status of its answer is "" when the hold was lost.
+func (r *Router) attempt(ctx context.Context, x *hayate.Execution, b *boundAction, hold Hold) hayate.Result {
+	if b == nil {
+		return failed("Action %q doesn't exist (any more)", x.Action)
+	}
+	if b.impl == nil {
+		return failed("no runner %q in this process; the action needs a worker that has it", x.Runner)
+	}
+	task, err := r.task(ctx, x, b)
+	if err != nil {
+		return failed("%v", err)
+	}
+	actx, act := r.active.begin(ctx, hold)
+	defer r.active.end(hold)
+	out := r.newOutput(ctx, hold, task.Secrets)
+	res, err := b.impl.Run(actx, task, out.line)
+	out.flush()
+	switch {
+	case act.lost():
+		return hayate.Result{}
+	case act.abandoned():
+		return hayate.Result{Status: hayate.StatusAbandoned, Value: errorResult("the worker was stopped before the action ended")}
+	case err != nil:
+		return failed("%v", err)
+	}
+	if res.Status == hayate.StatusCanceled {
+		return res
+	}
+	return verify(b, res)
+}
+
+func failed(format string, args ...any) hayate.Result {
+	return hayate.Result{Status: hayate.StatusFailed, Value: errorResult(fmt.Sprintf(format, args...))}
+}
+
+// verify holds the result against the action's expectations.
+func verify(b *boundAction, res hayate.Result) hayate.Result {
+	if b.Expect == nil {
+		res.Verified = res.Verified || (b.runner.Asserts && res.Status == hayate.StatusSucceeded)
+		return res
+	}
+	return expect.Apply(b.Expect, res, checkSchema)
+}
+
+// checkSchema holds a result against the schema of an expectation.
+func checkSchema(doc, value json.RawMessage) error {
+	s, err := schema.Compile(doc, schema.Options{})
+	if err != nil {
+		return err
+	}
+	return s.Validate(value)
+}
+
+func orNull(v json.RawMessage) json.RawMessage {
+	if len(v) == 0 {
+		return json.RawMessage("null")
+	}
+	return v
+}
+
+// task makes ready what the runner gets: parameters final, secrets opened.
+func (r *Router) task(ctx context.Context, x *hayate.Execution, b *boundAction) (hayate.Task, error) {
+	var kv kvReader
+	kv.r = r
+	user := contextUser(x.Context)
+	for range maxNeedRounds {
+		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Open: r.secrets.Open}, x.Parameters)
+		if err != nil {
+			return hayate.Task{}, err
+		}
+		if len(need) > 0 {
+			if err := kv.fetch(ctx, x.Created, user, need); err != nil {
+				return hayate.Task{}, err
+			}
+			continue
+		}
+		return hayate.Task{
+			Execution: x.ID, Attempt: x.Attempt, Action: b.Action, RunnerParameters: final.Runner, Parameters: final.Action,
+			PackDir: b.dir, Context: x.Context, Timeout: x.Timeout, Pipefail: b.pipefail, IdempotencyKey: string(x.ID),
+			Env: taskEnv(x, b), Secrets: final.Secrets,
+		}, nil
+	}
+	return hayate.Task{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+}
+
+func taskEnv(x *hayate.Execution, b *boundAction) []string {
+	return []string{
+		"ST2_ACTION_PACK_NAME=" + b.Pack,
+		"ST2_ACTION_EXECUTION_ID=" + string(x.ID),
+		"HAYATE_EXECUTION_ID=" + string(x.ID),
+		"HAYATE_IDEMPOTENCY_KEY=" + string(x.ID),
+		fmt.Sprintf("HAYATE_ATTEMPT=%d", x.Attempt),
+		"HAYATE_TRACE=" + x.Trace,
+	}
+}
+
+func contextUser(c json.RawMessage) string {
+	var v struct {
+		User string `json:"user"`
+	}
+	if json.Unmarshal(c, &v) != nil {
+		return ""
+	}
+	return v.User
+}
+
+// complete records the end of an attempt. The attempt's effect has happened, so
+// recording it is repeated until it is stored or another attempt owns it.
+func (r *Router) complete(ctx context.Context, x *hayate.Execution, hold Hold, res hayate.Result) {
+	c := Completion{Hold: hold, At: r.now(), Result: res}
+	wait := 100 * time.Millisecond
+	for {
+		err := r.settleResult(ctx, x, c)
+		switch {
+		case err == nil:
+			r.completed(ctx, x, c)
+			return
+		case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
+			r.log.Warn("result refused, another attempt owns the execution", "execution_id", x.ID, "attempt", hold.Attempt, "err", err)
+			return
+		}
+		r.log.Error("record result, will repeat", "execution_id", x.ID, "attempt", hold.Attempt, "err", err)
+		if r.active.stopped() || !pause(ctx, wait) {
+			return // the store is gone and so are we: the lease runs out
+		}
+		wait = min(2*wait, 5*time.Second)
+	}
+}
+
+func (r *Router) settleResult(ctx context.Context, x *hayate.Execution, c Completion) error {
+	if len(c.Result.Value) > r.cfg.InlineResult {
+		ref, err := r.blobs.Put(ctx, bytes.NewReader(c.Result.Value))
+		if err != nil {
+			return err
+		}
+		c.Blob, c.Result.Value = &ref, nil
+	}
+	return r.store.Complete(ctx, c)
+}
+
+func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {
+	r.metrics.ended(c.Result.Status)
+	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", c.Result.Status,
+		"attempt", c.Attempt, "verified", c.Result.Verified, "trace", x.Trace)
+	r.announce(ctx, x, c)
+}
+
+// activeAttempts are the attempts that this process performs now.
+type activeAttempts struct {
+	mu   sync.Mutex
+	m    map[hayate.ExecutionID]*activeAttempt
+	stop bool
+}
+
+// activeAttempt is one of them.
+type activeAttempt struct {
+	hold   Hold
+	cancel context.CancelCauseFunc
+	ctx    context.Context
+}
+
+var (
+	errLost    = errors.New("the hold on the execution was lost")
+	errStopped = errors.New("the worker is stopping")
+)
+
+func (a *activeAttempt) lost() bool      { return context.Cause(a.ctx) == errLost }
+func (a *activeAttempt) abandoned() bool { return context.Cause(a.ctx) == errStopped }
+
+func (a *activeAttempts) init() { a.m = map[hayate.ExecutionID]*activeAttempt{} }
+
+func (a *activeAttempts) begin(ctx context.Context, h Hold) (context.Context, *activeAttempt) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	t := &activeAttempt{hold: h, cancel: cancel, ctx: ctx}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.m[h.Execution] = t
+	if a.stop {
+		cancel(errStopped)
+	}
+	return ctx, t
+}
+
+func (a *activeAttempts) end(h Hold) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.m[h.Execution]; t != nil && t.hold == h {
+		t.cancel(nil)
+		delete(a.m, h.Execution)
+	}
+}
+
+// cancel stops an attempt of this process because somebody asked for it.
+func (a *activeAttempts) cancel(id hayate.ExecutionID) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.m[id]; t != nil {
+		t.cancel(context.Canceled)
+	}
+}
+
+// lose stops an attempt whose hold is gone.
+func (a *activeAttempts) lose(h Hold) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if t := a.m[h.Execution]; t != nil && t.hold == h {
+		t.cancel(errLost)
+	}
+}
+
+func (a *activeAttempts) stopAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stop = true
+	for _, t := range a.m {
+		t.cancel(errStopped)
+	}
+}
+
+func (a *activeAttempts) stopped() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stop
+}
+
+func (a *activeAttempts) holds() []Hold {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	hs := make([]Hold, 0, len(a.m))
+	for _, t := range a.m {
+		hs = append(hs, t.hold)
+	}
+	return hs
+}
+
+func (a *activeAttempts) has(id hayate.ExecutionID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.m[id] != nil
+}
