@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -166,24 +167,17 @@ func numbers(st *sql.Stmt, args ...any) ([]int64, error) {
 func (t *tx) tree(seq int64) (*tree, error) {
 	tr := &tree{seq: seq, finished: true}
 	var executions int64
-	events, err := t.st.eventAt.Query(seq)
-	if err != nil {
+	var id, body []byte
+	err := t.st.eventAt.QueryRow(seq).Scan(&seq, &id, &executions, &body)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, sqlError(err)
 	}
-	defer events.Close() // its Err is asked below
-	if events.Next() {
-		var id, body sql.RawBytes
-		if err := events.Scan(&seq, &id, &executions, &body); err != nil {
-			return nil, sqlError(err)
-		}
+	if err == nil {
 		r, err := readEvent(hayate.EventID(idText(id)), body)
 		if err != nil {
 			return nil, err
 		}
 		tr.event, tr.first, tr.last = &r, r.At, r.At
-	}
-	if err := events.Err(); err != nil {
-		return nil, sqlError(err)
 	}
 	rows, err := t.st.treeExecutions.Query(seq, seq+executions, seq)
 	if err != nil {
