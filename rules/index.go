@@ -22,7 +22,7 @@ type compiled struct {
 type entry struct {
 	rule     *hayate.Rule
 	typeHash uint64
-	clauses  span
+	clauses  span  // of index.clauses, or of index.preds
 	extra    int32 // filters and criteria, -1 where it has none
 	flags    entryFlags
 }
@@ -33,7 +33,17 @@ const (
 	isTyped entryFlags = 1 << iota
 	isBackstop
 	hasPattern
+	oneClause // clauses is that clause's predicates
 )
+
+// guard is a value that the event must have for a rule to hold, kept where
+// looking at it costs little: most rules that are found fail here.
+type guard struct {
+	path pathID // noPath where there is none
+	tag  uint32 // of the value's key
+}
+
+func tagBits(key uint64) uint32 { return uint32(key >> 32) }
 
 type extra struct {
 	params   *predicate
@@ -44,6 +54,7 @@ type extra struct {
 // index finds the rules of a set that an event can concern. It is immutable.
 type index struct {
 	rules   []entry // by reference
+	guards  []guard // one a rule
 	clauses []span
 	preds   []predicate
 	extras  []extra
@@ -91,7 +102,7 @@ type mask struct {
 }
 
 // longList is the length from which on a bucket is narrowed by a second condition.
-const longList = 12
+const longList = 5
 
 // builder makes an index.
 type builder struct {
@@ -101,6 +112,8 @@ type builder struct {
 	census  *census
 	buckets map[uint64]*bucketDraft
 	drafts  map[pathID]*probeDraft
+	alts    map[string][]alternative
+	text    []byte
 }
 
 type bucketDraft struct {
@@ -120,28 +133,33 @@ type probeDraft struct {
 // newIndex files rules, which must be in the order of their references.
 func newIndex(w *paths, rules []compiled) *index {
 	b := &builder{w: w, rules: rules, ix: &index{}, census: newCensus(w, 2*len(rules)),
-		buckets: make(map[uint64]*bucketDraft, len(rules)), drafts: map[pathID]*probeDraft{}}
+		buckets: make(map[uint64]*bucketDraft, len(rules)), drafts: map[pathID]*probeDraft{}, alts: map[string][]alternative{}}
 	b.ix.always = bitsKey(w, noPath, keyAlways, 0)
-	for i := range rules {
-		b.entry(&rules[i])
-	}
 	for i := range rules {
 		b.cover(&rules[i])
 	}
-	b.census.frozen = true
+	b.census.freeze()
 	for i := range rules {
 		cv := b.cover(&rules[i])
 		for k := range cv.keys {
 			b.file(&cv.keys[k], uint32(i))
 		}
+		known := make([]pathID, 0, 8)
+		for k := range cv.keys {
+			known = append(known, cv.keys[k].path)
+		}
+		g := b.guard(&rules[i], cv.keys)
+		b.ix.guards = append(b.ix.guards, g)
+		b.entry(&rules[i], append(known, g.path))
 	}
 	b.narrow()
 	b.freeze()
 	return b.ix
 }
 
-// entry lays a rule's conditions out for verification.
-func (b *builder) entry(r *compiled) {
+// entry lays a rule's conditions out for verification. known are the places
+// that the keys have looked at: they are looked at again last.
+func (b *builder) entry(r *compiled, known []pathID) {
 	ix := b.ix
 	e := entry{rule: r.rule, extra: -1}
 	if r.typed {
@@ -155,9 +173,25 @@ func (b *builder) entry(r *compiled) {
 		e.flags |= hasPattern
 		e.clauses = span{uint32(len(ix.clauses)), uint32(len(r.clauses))}
 		for _, c := range r.clauses {
-			slices.SortStableFunc(c, func(x, y predicate) int { return cmp.Compare(x.price(), y.price()) })
-			ix.clauses = append(ix.clauses, span{uint32(len(ix.preds)), uint32(len(c))})
-			ix.preds = append(ix.preds, c...)
+			price := func(p *predicate) int {
+				n := p.price()
+				if slices.Contains(known, p.path) {
+					n += 30
+				}
+				return n
+			}
+			slices.SortStableFunc(c, func(x, y predicate) int { return cmp.Compare(price(&x), price(&y)) })
+			sp := span{uint32(len(ix.preds)), uint32(len(c))}
+			if len(r.clauses) == 1 {
+				e.clauses = sp
+				e.flags |= oneClause
+			} else {
+				ix.clauses = append(ix.clauses, sp)
+			}
+			for _, p := range c {
+				p.alts = b.shared(p.alts)
+				ix.preds = append(ix.preds, p)
+			}
 		}
 	}
 	if r.params != nil || r.filters != nil || r.criteria != nil {
@@ -165,6 +199,21 @@ func (b *builder) entry(r *compiled) {
 		ix.extras = append(ix.extras, extra{r.params, r.filters, r.criteria})
 	}
 	ix.rules = append(ix.rules, e)
+}
+
+// shared returns the same memory for equal alternatives: many rules name the
+// same few values, which then stay in the cache.
+func (b *builder) shared(alts []alternative) []alternative {
+	b.text = b.text[:0]
+	for i := range alts {
+		b.text = append(alts[i].appendJSON(b.text), byte(alts[i].op))
+	}
+	if s, ok := b.alts[string(b.text)]; ok {
+		return s
+	}
+	alts = slices.Clip(alts)
+	b.alts[string(b.text)] = alts
+	return alts
 }
 
 // price orders predicates: the cheap ones that fail often first.
@@ -315,7 +364,7 @@ func (b *builder) narrow() {
 		rules := d.rules
 		d.rules = nil
 		for _, r := range rules {
-			cv := b.second(&b.rules[r], d.home)
+			cv := b.second(&b.rules[r], d.home, 8)
 			if !cv.ok {
 				d.rules = append(d.rules, r)
 				continue
@@ -335,12 +384,28 @@ func (b *builder) narrow() {
 	}
 }
 
+// guard chooses the guard of a rule that is filed under keys.
+func (b *builder) guard(r *compiled, keys []key) guard {
+	home := make([]pathID, 0, len(keys))
+	for i := range keys {
+		if k := &keys[i]; k.kind == keyNotText || k.kind == keyNotNumber {
+			return guard{path: noPath}
+		}
+		home = append(home, keys[i].path)
+	}
+	cv := b.second(r, home, 1)
+	if !cv.ok || cv.keys[0].kind > keyLiteral {
+		return guard{path: noPath}
+	}
+	return guard{cv.keys[0].path, tagBits(cv.keys[0].hash(b.w))}
+}
+
 // second chooses a condition that narrows a list of rules that have those at
-// home in common.
-func (b *builder) second(r *compiled, home []pathID) cover {
+// home in common, with at most so many keys.
+func (b *builder) second(r *compiled, home []pathID, most int) cover {
 	var best cover
 	try := func(cv cover) {
-		if !cv.ok || len(cv.keys) > 8 {
+		if !cv.ok || len(cv.keys) > most || len(cv.keys) == 0 {
 			return
 		}
 		for i := range cv.keys {

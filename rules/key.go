@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -99,9 +100,9 @@ func (k *key) hash(w *paths) uint64 {
 	case keyPiece:
 		return bitsKey(w, k.path, keyPiece, uint64(pieceOf(k.text)))
 	case keyAddress:
-		return networkKey(w, k.path, k.alt.net)
+		return networkKey(w, k.path, *k.alt.net)
 	case keyNetwork:
-		return networkKey(w, k.path, k.alt.net)
+		return networkKey(w, k.path, *k.alt.net)
 	case keyPresent, keyNotText, keyNotNumber:
 		return bitsKey(w, k.path, k.kind, 0)
 	}
@@ -131,17 +132,25 @@ type census struct {
 	seen     map[uint64]struct{}
 	distinct map[uint64]float64 // per place and kind: different values
 	pieces   map[uint64]uint32  // per place and piece: rules that have it
+	bounds   map[pathID][]float64
 	frozen   bool
 }
 
 func newCensus(w *paths, n int) *census {
-	return &census{w: w, seen: make(map[uint64]struct{}, n), distinct: map[uint64]float64{}, pieces: map[uint64]uint32{}}
+	return &census{w: w, seen: make(map[uint64]struct{}, n), distinct: map[uint64]float64{}, pieces: map[uint64]uint32{}, bounds: map[pathID][]float64{}}
 }
 
 // note counts a key each time it is asked for.
 func (c *census) note(k *key) {
 	switch k.kind {
-	case keyRange, keyPresent, keyAlways:
+	case keyPresent, keyAlways:
+		return
+	case keyRange:
+		for _, x := range []float64{k.alt.lo, k.alt.hi} {
+			if !math.IsInf(x, 0) {
+				c.bounds[k.path] = append(c.bounds[k.path], x)
+			}
+		}
 		return
 	case keyPiece:
 		for i := 0; i+pieceSize <= len(k.text); i++ {
@@ -162,7 +171,7 @@ func (c *census) rate(k *key) {
 	n := max(c.distinct[place(k.path, k.kind)], 1)
 	switch k.kind {
 	case keyRange:
-		k.cost = 0.5
+		k.cost = c.share(k.path, k.alt)
 	case keyPresent:
 		k.cost = 0.9
 	case keyNotText, keyNotNumber:
@@ -187,6 +196,26 @@ func (c *census) rate(k *key) {
 		k.cost = 1 / n
 	}
 	k.cost = min(k.cost, 0.95)
+}
+
+// freeze ends counting: keys are rated from here on.
+func (c *census) freeze() {
+	c.frozen = true
+	for _, b := range c.bounds {
+		slices.Sort(b)
+	}
+}
+
+// share guesses which share of the numbers at a place lies in a range, taking the
+// bounds that rules name there for a sample of them.
+func (c *census) share(p pathID, a *alternative) float64 {
+	b := c.bounds[p]
+	lo, _ := slices.BinarySearch(b, a.lo)
+	hi, found := slices.BinarySearch(b, a.hi)
+	if found {
+		hi++
+	}
+	return (float64(hi-lo) + 1) / float64(len(b)+2)
 }
 
 // keyOf returns the best key of one alternative, false where it has none.

@@ -269,6 +269,9 @@ func (sc *Scratch) verify(l *level, typeHash uint64) {
 			continue
 		}
 		last = r
+		if g := l.ix.guards[r]; g.path != noPath && !sc.view.passes(g) {
+			continue
+		}
 		e := &l.ix.rules[r]
 		if e.flags&isTyped != 0 && e.typeHash != typeHash {
 			continue
@@ -279,6 +282,16 @@ func (sc *Scratch) verify(l *level, typeHash uint64) {
 		}
 		sc.check(l.ix, e)
 	}
+}
+
+// passes says whether a value at the guard's place may be the one it wants.
+func (v *view) passes(g guard) bool {
+	for i := v.first(g.path); i >= 0; i = v.fields[i].next {
+		if f := &v.fields[i]; f.kind < kindArray && tagBits(v.valueKey(f)) == g.tag {
+			return true
+		}
+	}
+	return false
 }
 
 // check decides one rule.
@@ -320,6 +333,9 @@ func (sc *Scratch) check(ix *index, e *entry) {
 func (ix *index) patternHolds(v *view, e *entry) bool {
 	if !v.object {
 		return false
+	}
+	if e.flags&oneClause != 0 {
+		return v.satisfies(ix.preds[e.clauses.lo : e.clauses.lo+e.clauses.n])
 	}
 	for _, c := range ix.clauses[e.clauses.lo : e.clauses.lo+e.clauses.n] {
 		if v.satisfies(ix.preds[c.lo : c.lo+c.n]) {

@@ -197,7 +197,8 @@ func (r *patternReader) value(d *doc) (a alternative, ok bool) {
 	switch d.kind {
 	case kindString:
 		if addr, ok := parseAddress(bytesOf(d.text)); ok {
-			return alternative{op: opIP, text: d.text, net: netip.PrefixFrom(addr, addr.BitLen())}, true
+			n := netip.PrefixFrom(addr, addr.BitLen())
+			return alternative{op: opIP, text: d.text, net: &n}, true
 		}
 		return alternative{op: opString, text: d.text}, true
 	case kindNumber:
@@ -367,39 +368,41 @@ func (r *patternReader) cidr(d *doc) (a alternative, ok bool) {
 		r.problem("cidr %s is a single address: write it as a plain string", quote(d.text))
 		return a, false
 	}
-	return alternative{op: opCIDR, net: n.Masked()}, true
+	n = n.Masked()
+	return alternative{op: opCIDR, net: &n}, true
 }
 
 func (r *patternReader) anythingBut(d *doc) (a alternative, ok bool) {
-	a = alternative{op: opNot}
 	const want = "anything-but takes a string, a number, a list of strings or of numbers, or one of prefix, suffix, equals-ignore-case, wildcard"
+	var sub alternatives
 	switch d.kind {
 	case kindString:
-		a.sub = []alternative{{op: opString, text: d.text}}
-		return a, true
+		sub = alternatives{{op: opString, text: d.text}}
 	case kindNumber:
-		a.sub = []alternative{numberAlternative(d.text)}
-		return a, true
+		sub = alternatives{numberAlternative(d.text)}
 	case kindArray:
 		for i := range d.vals {
 			x := &d.vals[i]
-			if x.kind != d.vals[0].kind || x.kind != kindString && x.kind != kindNumber {
+			switch {
+			case x.kind == kindString && d.vals[0].kind == kindString:
+				sub = append(sub, alternative{op: opString, text: x.text})
+			case x.kind == kindNumber && d.vals[0].kind == kindNumber:
+				sub = append(sub, numberAlternative(x.text))
+			default:
 				r.problem("%s; found %s in the list", want, x.describe())
 				return a, false
 			}
-			s, _ := r.anythingBut(x)
-			a.sub = append(a.sub, s.sub...)
-		}
-		if len(a.sub) > 0 {
-			return a, true
 		}
 	case kindObject:
 		if len(d.keys) == 1 {
 			return r.anythingButOperator(d.keys[0], &d.vals[0])
 		}
 	}
-	r.problem("%s", want)
-	return a, false
+	if len(sub) == 0 {
+		r.problem("%s", want)
+		return a, false
+	}
+	return alternative{op: opNot, sub: &sub}, true
 }
 
 func (r *patternReader) anythingButOperator(name string, d *doc) (a alternative, ok bool) {
@@ -411,7 +414,7 @@ func (r *patternReader) anythingButOperator(name string, d *doc) (a alternative,
 	if d.kind == kindArray {
 		texts = d.vals
 	}
-	a = alternative{op: opNot}
+	var sub alternatives
 	for i := range texts {
 		t := &texts[i]
 		if t.kind != kindString {
@@ -426,10 +429,11 @@ func (r *patternReader) anythingButOperator(name string, d *doc) (a alternative,
 		if !ok {
 			return a, false
 		}
-		a.sub = append(a.sub, s)
+		sub = append(sub, s)
 	}
-	if len(a.sub) == 0 {
+	if len(sub) == 0 {
 		r.problem("anything-but %s needs at least one string", name)
+		return a, false
 	}
-	return a, len(a.sub) > 0
+	return alternative{op: opNot, sub: &sub}, true
 }

@@ -32,16 +32,21 @@ const (
 )
 
 // alternative is one of the values that a predicate allows.
+//
+// There are many of them, and checking one should touch one line of cache: what
+// few need is behind pointers.
 type alternative struct {
-	op   op
 	text string
 	// lo and hi bound opRange; lo is also opNumber's value.
 	lo, hi         float64
+	net            *netip.Prefix // of opIP and opCIDR
+	sub            *alternatives // of opNot
+	op             op
 	loOpen, hiOpen bool
 	long           bool // the number in text has more digits than a double holds
-	net            netip.Prefix
-	sub            []alternative
 }
+
+type alternatives []alternative
 
 // predicate says that a value at a place satisfies one of the alternatives.
 type predicate struct {
@@ -61,8 +66,8 @@ func (v *view) holds(a *alternative, f *field) bool {
 	case opAbsent:
 		return false
 	case opNot:
-		for i := range a.sub {
-			if v.holds(&a.sub[i], f) {
+		for i := range *a.sub {
+			if v.holds(&(*a.sub)[i], f) {
 				return false
 			}
 		}

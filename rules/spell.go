@@ -46,11 +46,11 @@ func (a *alternative) appendJSON(b []byte) []byte {
 		b = a.appendBounds(b)
 	case opNot:
 		b = append(b, '[')
-		for i := range a.sub {
+		for i := range *a.sub {
 			if i > 0 {
 				b = append(b, ',')
 			}
-			b = a.sub[i].appendJSON(b)
+			b = (*a.sub)[i].appendJSON(b)
 		}
 		b = append(b, ']')
 	default:
