@@ -320,11 +320,7 @@ func (r *Run) completed(e *entry, st *staged, before hayate.Status, result any) 
 	}
 	env := &env{run: r, vars: e.in.vars(), node: e.node, route: e.route, at: e.index, result: result, hasResult: true}
 	if isActive(r.status) {
-		again, err := r.wantsRetry(e, env)
-		if err != nil {
-			return false, nil, err
-		}
-		if again {
+		if r.wantsRetry(e, env) {
 			return true, nil, r.update(e.node, e.route, event{kind: retryEvent, item: -1})
 		}
 	}
@@ -334,18 +330,22 @@ func (r *Run) completed(e *entry, st *staged, before hayate.Status, result any) 
 	return false, r.transit(e, env), nil
 }
 
-func (r *Run) wantsRetry(e *entry, env *env) (bool, error) {
+// wantsRetry says whether a completed task is to be tried again. A condition that
+// cannot be evaluated fails the workflow.
+func (r *Run) wantsRetry(e *entry, env *env) bool {
 	if e.retry == nil || e.retry.tally >= e.retry.count || e.status == canceled {
-		return false, nil
+		return false
 	}
 	if e.node.retry.whenT == nil {
-		return isAbended(e.status), nil
+		return isAbended(e.status)
 	}
 	v, err := r.eval(e.node.retry.whenT, env)
 	if err != nil {
-		return false, err
+		r.logFailure(failure{message: describe(err), task: e.node.name, route: e.route})
+		r.fail()
+		return false
 	}
-	return value.Truth(v), nil
+	return value.Truth(v)
 }
 
 // transit asks each transition of a completed task, stages what follows, and

@@ -2,6 +2,7 @@ package orquesta
 
 import (
 	"errors"
+	"math/big"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/expr/yaql"
@@ -153,26 +154,17 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// plain returns what an expression yields as data that lasts: sets and tuples
-// become lists.
+// plain returns what an expression yields as data that lasts, the same whether the
+// run stays in memory or is rebuilt: sets and tuples become lists, keys that are
+// no text become text, dates and the like their text.
 func plain(v any) any {
-	switch v := v.(type) {
-	case nil, bool, int64, float64, string:
+	if isPlain(v, 0) {
 		return v
+	}
+	switch v := v.(type) {
 	case *value.Set:
 		return plain(v.Items())
-	case value.List:
-		for i, x := range v {
-			if !isPlain(x, 0) {
-				out := append(value.List(nil), v[:i]...)
-				for _, y := range v[i:] {
-					out = append(out, plain(y))
-				}
-				return out
-			}
-		}
-		return v
-	case value.Tuple, *value.Array:
+	case value.List, value.Tuple, *value.Array:
 		items, _ := value.Items(v)
 		out := make(value.List, len(items))
 		for i, x := range items {
@@ -180,37 +172,49 @@ func plain(v any) any {
 		}
 		return out
 	case *value.Map:
-		if isPlain(v, 0) {
-			return v
-		}
 		out := value.NewMap(v.Len())
 		for k, x := range v.All() {
-			out.Set(k, plain(x))
+			out.Set(keyText(k), plain(x))
 		}
 		return out
 	}
-	return v
+	return value.Str(v)
+}
+
+// keyText is a key as JSON has it.
+func keyText(k any) string {
+	switch k := k.(type) {
+	case string:
+		return k
+	case nil:
+		return "null"
+	case bool:
+		if k {
+			return "true"
+		}
+		return "false"
+	}
+	return value.Str(k)
 }
 
 func isPlain(v any, depth int) bool {
-	if depth > value.MaxDepth {
-		return true
-	}
 	switch v := v.(type) {
-	case *value.Set, value.Tuple, *value.Array:
-		return false
+	case nil, bool, int64, float64, string, *big.Int:
+		return true
 	case value.List:
 		for _, x := range v {
-			if !isPlain(x, depth+1) {
+			if depth > value.MaxDepth || !isPlain(x, depth+1) {
 				return false
 			}
 		}
+		return true
 	case *value.Map:
-		for _, x := range v.All() {
-			if !isPlain(x, depth+1) {
+		for k, x := range v.All() {
+			if _, ok := k.(string); !ok || depth > value.MaxDepth || !isPlain(x, depth+1) {
 				return false
 			}
 		}
+		return true
 	}
-	return true
+	return false
 }

@@ -40,9 +40,9 @@ func (l *loader) load(h *headRecord) error {
 	r.status, r.started, r.finished = h.Status, h.Started != 0, h.Finished != 0
 	r.pauseAsked, r.rendered = h.PauseAsked != 0, h.Rendered != 0
 	r.contexts, r.slots = h.Counts[4], h.Counts[5]
-	for _, n := range h.Counts {
-		if n < 0 || n > len(l.entries)+n/2+1 && n > len(l.entries)*2+1 {
-			return fmt.Errorf("the head counts %d entries: %w", n, hayate.ErrInvalid)
+	for _, n := range h.Counts[:4] {
+		if n < 0 || n > len(l.entries) {
+			return fmt.Errorf("the head counts %d entries of a kind, there are %d in all: %w", n, len(l.entries), hayate.ErrInvalid)
 		}
 	}
 	for i := range h.Counts[2] {
@@ -70,7 +70,7 @@ func (l *loader) load(h *headRecord) error {
 		}
 	}
 	if r.rendered {
-		v, err := value.Decode(l.entries[keyOutput])
+		v, err := readStored(l.entries[keyOutput])
 		if err != nil {
 			return fmt.Errorf("entry %s: %v: %w", keyOutput, err, hayate.ErrInvalid)
 		}
@@ -133,7 +133,7 @@ func (l *loader) readSequence(lists, seq int) error {
 			x.edge = out[rec.Edge]
 		}
 		if rec.Vars != nil {
-			v, err := value.Decode(rec.Vars)
+			v, err := readStored(rec.Vars)
 			m, ok := v.(*value.Map)
 			if err != nil || !ok {
 				return fmt.Errorf("entry n%d: no variables: %w", i, hayate.ErrInvalid)
@@ -172,7 +172,7 @@ func (l *loader) fill(e *entry, rec *entryRecord) error {
 		e.out, e.outEdge = rec.Out, e.node.out[rec.OutEdge-1]
 	}
 	if rec.Result != nil {
-		v, err := value.Decode(rec.Result)
+		v, err := readStored(rec.Result)
 		if err != nil {
 			return fmt.Errorf("result: %v: %w", err, hayate.ErrInvalid)
 		}
@@ -227,7 +227,7 @@ func (l *loader) readErrors(n int) error {
 			f.route = *rec.Route
 		}
 		if rec.Result != nil {
-			v, err := value.Decode(rec.Result)
+			v, err := readStored(rec.Result)
 			if err != nil {
 				return fmt.Errorf("entry e%d: %v: %w", i, err, hayate.ErrInvalid)
 			}
@@ -272,7 +272,7 @@ func (l *loader) set(slot, n int) (*itemSet, error) {
 		if !ok {
 			break
 		}
-		v, err := value.Decode(raw)
+		v, err := readStored(raw)
 		if err != nil {
 			return nil, fmt.Errorf("items of slot %d: %v: %w", slot, err, hayate.ErrInvalid)
 		}
@@ -306,7 +306,7 @@ func (l *loader) chunk(s *itemSet, k int) error {
 		return err
 	}
 	if rec.Results != nil {
-		v, err := value.Decode(rec.Results)
+		v, err := readStored(rec.Results)
 		if err != nil {
 			return err
 		}
@@ -317,7 +317,7 @@ func (l *loader) chunk(s *itemSet, k int) error {
 		i := k*chunkSize + j
 		letter := rec.Status[j]
 		if letter < 'a' {
-			v, err := value.Decode(l.entries[chunked(keyResult, s.slot, i)])
+			v, err := readStored(l.entries[chunked(keyResult, s.slot, i)])
 			if err != nil {
 				return err
 			}

@@ -171,7 +171,7 @@ func (s *schema) checkObject(v *value.Map, spec, path string, at []string, out [
 			out = sub.check(item, dot(spec, name), join(path, "properties."+name), below, out)
 		} else if s.pattern != nil && wordName.MatchString(name) {
 			out = s.pattern.check(item, dot(spec, name), join(path, "patternProperties."+wordPattern), below, out)
-		} else if !s.open {
+		} else if !s.open && (s.props != nil || s.pattern != nil) {
 			extra = append(extra, value.Repr(k))
 		}
 	}

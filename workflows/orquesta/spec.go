@@ -161,6 +161,9 @@ func bindings(v any, bare bool) []binding {
 
 func (r *reader) task(name string, n *yamldoc.Node) *taskSpec {
 	t := &taskSpec{name: name}
+	if len(n.Entries()) == 0 {
+		r.problem(n, "tasks."+name, taskPath, "{} should be non-empty")
+	}
 	if in := n.Get("input"); in != nil {
 		t.input, t.hasInput = toValue(in), true
 	}

@@ -62,18 +62,18 @@ func (r *Run) delta() flow.Delta {
 	for _, s := range r.listed {
 		for i := 0; i < s.len(); i += chunkSize {
 			put(chunked(keyValues, s.slot, i/chunkSize), func(b []byte) []byte {
-				return appendValue(b, s.list[i:min(i+chunkSize, s.len())])
+				return appendStored(b, s.list[i:min(i+chunkSize, s.len())])
 			})
 		}
 	}
 	for _, x := range r.results {
-		put(chunked(keyResult, x.set.slot, x.item), func(b []byte) []byte { return appendValue(b, x.set.result[x.item]) })
+		put(chunked(keyResult, x.set.slot, x.item), func(b []byte) []byte { return appendStored(b, x.set.result[x.item]) })
 	}
 	for _, c := range r.items {
 		put(chunked(keyItems, c.set.slot, c.index), c.append)
 	}
 	if r.wroteOutput {
-		put(keyOutput, func(b []byte) []byte { return appendValue(b, r.output) })
+		put(keyOutput, func(b []byte) []byte { return appendStored(b, r.output) })
 	}
 	if r.wroteReruns {
 		put(keyReruns, r.appendReruns)
@@ -141,7 +141,7 @@ func (w *record) flag(k string, f bool) {
 func (w *record) value(k string, v any) {
 	if v != nil {
 		w.key(k)
-		w.b = appendValue(w.b, v)
+		w.b = appendStored(w.b, v)
 	}
 }
 
@@ -287,7 +287,7 @@ func (c *chunk) append(b []byte) []byte {
 		if c.set.large[from+i] {
 			b = append(b, "null"...)
 		} else {
-			b = appendValue(b, c.set.result[from+i])
+			b = appendStored(b, c.set.result[from+i])
 		}
 	}
 	if results > 0 {
