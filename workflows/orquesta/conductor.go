@@ -27,7 +27,7 @@ type event struct {
 	status hayate.Status
 	result any
 	item   int        // -1 for none
-	all    value.List // results of all items so far, for an item's event
+	all    value.List // results of all items so far; nil where the run knows them itself
 }
 
 type eventKind uint8
@@ -262,10 +262,7 @@ func (r *Run) advance(e *entry, st *staged, ev *event) error {
 	if after.Completed() {
 		result := ev.result
 		if n.task != nil && n.task.with != nil {
-			result = ev.all
-			if ev.all == nil {
-				result = value.List{}
-			}
+			result = resultsOf(st, ev)
 		}
 		again, queue, err := r.completed(e, st, before, result)
 		if err != nil || again {
@@ -283,6 +280,17 @@ func (r *Run) advance(e *entry, st *staged, ev *event) error {
 		r.setTerm(e, true)
 	}
 	return nil
+}
+
+// resultsOf are the results of all items of a task.
+func resultsOf(st *staged, ev *event) value.List {
+	switch {
+	case ev.all != nil:
+		return ev.all
+	case st != nil && st.set != nil:
+		return append(value.List{}, st.set.result...)
+	}
+	return value.List{}
 }
 
 func (r *Run) setTerm(e *entry, term bool) {

@@ -343,6 +343,8 @@ func (p *replay) event(at string, step, out any) error {
 	}
 	if all, ok := get(step, "accumulated_result").(value.List); ok {
 		ev.all = all
+	} else if n.task != nil && n.task.with != nil {
+		ev.all = value.List{}
 	}
 	route := number(get(step, "route"))
 	if err := r.update(n, route, ev); err != nil {

@@ -184,14 +184,12 @@ func (s *stepper) child(c *flow.Child) (changed bool, err error) {
 		return false, nil
 	}
 	now := e.status
-	var set *itemSet
 	if c.Item >= 0 {
 		st := r.staged[spot{e.node, e.route}]
 		if st == nil || st.set == nil || c.Item >= st.set.len() {
 			return false, nil
 		}
-		set = st.set
-		now = itemStatuses[set.status[c.Item]]
+		now = itemStatuses[st.set.status[c.Item]]
 	}
 	if now.Completed() || now == c.Status || now == retrying || now == "" || !relevant(c.Status) {
 		return false, nil
@@ -207,9 +205,6 @@ func (s *stepper) child(c *flow.Child) (changed bool, err error) {
 		if err := r.update(e.node, e.route, event{status: running, item: c.Item}); err != nil {
 			return false, err
 		}
-	}
-	if set != nil && c.Status.Completed() {
-		ev.all = set.accumulated(c.Item, ev.result)
 	}
 	if err := r.update(e.node, e.route, ev); err != nil {
 		return false, err
@@ -228,23 +223,6 @@ func relevant(status hayate.Status) bool {
 		return true
 	}
 	return status.Completed()
-}
-
-// accumulated are the results of all items, if this was the last one; the list of
-// a set that is still open is not needed.
-func (s *itemSet) accumulated(item int, result any) value.List {
-	open := 0
-	for i, n := range s.counts {
-		if isActive(itemStatuses[i]) || isHeld(itemStatuses[i]) {
-			open += n
-		}
-	}
-	if open > 1 {
-		return nil
-	}
-	all := append(value.List(nil), s.result...)
-	all[item] = result
-	return all
 }
 
 // pump hands out tasks until the run waits for something.
@@ -348,7 +326,7 @@ func (s *stepper) startAction(h *handout, e *entry, a *action, delay any) error 
 	ref, ok := a.ref.(string)
 	if !ok || ref == "" {
 		message := value.MapOf("error", "The action "+value.Repr(a.ref)+" is not the name of an action.")
-		return s.update(h.node, h.route, event{status: failed, result: message, item: a.item, all: s.soFar(h, a, message)})
+		return s.update(h.node, h.route, event{status: failed, result: message, item: a.item})
 	}
 	start := flow.Start{Task: h.node.name, Route: h.route, Entry: e.index, Item: a.item, Items: h.items, Action: ref,
 		Input: appendValue(nil, a.input), Attempt: e.attempt}
@@ -361,13 +339,6 @@ func (s *stepper) startAction(h *handout, e *entry, a *action, delay any) error 
 
 // maxDelay bounds a delay, in seconds: a hundred years.
 const maxDelay = 100 * 366 * 24 * 3600
-
-func (s *stepper) soFar(h *handout, a *action, result any) value.List {
-	if a.item < 0 {
-		return nil
-	}
-	return h.staged.set.accumulated(a.item, result)
-}
 
 // announce asks for what the change of the workflow's status means.
 func (s *stepper) announce(before hayate.Status) {

@@ -119,7 +119,8 @@ func (w *world) drain(limit int, pick func(n int) int) *world {
 			i = pick(len(w.waiting))
 		}
 		s := w.waiting[i]
-		w.waiting = append(w.waiting[:i:i], w.waiting[i+1:]...)
+		w.waiting[i] = w.waiting[0]
+		w.waiting = w.waiting[1:]
 		status, result := w.perform(s)
 		w.tell(childFact(s, status, result))
 	}

@@ -1,0 +1,68 @@
+package flow
+
+import (
+	"encoding/json"
+
+	"github.com/hayate-run/hayate"
+)
+
+// Program is a definition that has been read: what each dialect's front end makes.
+// It is immutable and serves any number of runs at once.
+type Program interface {
+	// New returns a run that has not started.
+	New(id string) Run
+	// Load rebuilds a run from what its steps made durable.
+	Load(id string, head json.RawMessage, entries map[string]json.RawMessage) (Run, error)
+	// Graph shows the definition.
+	Graph() Graph
+}
+
+// Run is the state of one run. It is advanced in place, by one caller at a time.
+type Run interface {
+	// Step tells the run a fact: see Step of package workflows.
+	Step(Fact) (Delta, []Command, error)
+	// Status is where the run stands, "" before it started.
+	Status() hayate.Status
+	// Tasks shows what the run went through, in order.
+	Tasks() []Task
+}
+
+// Graph is a definition as nodes and edges, for people to look at.
+type Graph struct {
+	Nodes []Node `json:"nodes"`
+	Edges []Edge `json:"edges"`
+}
+
+// Node is a task, or a command to the engine.
+type Node struct {
+	Name    string `json:"name"`
+	Action  string `json:"action,omitempty"` // as written, perhaps an expression
+	Start   bool   `json:"start,omitempty"`
+	Join    int    `json:"join,omitempty"` // how many tasks it waits for
+	Split   bool   `json:"split,omitempty"`
+	Items   bool   `json:"items,omitempty"`
+	Retry   bool   `json:"retry,omitempty"`
+	Command bool   `json:"command,omitempty"`
+}
+
+// Edge is a transition.
+type Edge struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	When string `json:"when,omitempty"`
+}
+
+// Task is one run of a task, as far as it has come.
+type Task struct {
+	Entry   int           `json:"entry"`
+	Name    string        `json:"name"`
+	Route   int           `json:"route"`
+	Status  hayate.Status `json:"status"`
+	Attempt int           `json:"attempt,omitempty"`
+	// Items and Done count the items of a task that has some.
+	Items int `json:"items,omitempty"`
+	Done  int `json:"done,omitempty"`
+	// From are the entries that led here; Next the destinations that followed.
+	From []int    `json:"from,omitempty"`
+	Next []string `json:"next,omitempty"`
+}
