@@ -70,7 +70,7 @@ tasks:
 	}
 	// Output:
 	// 4:5 context: Variable "nobody" is referenced before assignment.
-	// 6:9 semantics: The task "two" is not defined.
+	// 6:13 semantics: The task "two" is not defined.
 }
 
 // A run is rebuilt from what its steps made durable.
