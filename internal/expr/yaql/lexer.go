@@ -353,13 +353,21 @@ func hexEscape(b *strings.Builder, s string, digits int, problem string) (int, *
 	}
 	v, err := strconv.ParseUint(s[2:end], 16, 32)
 	if err != nil || strings.ContainsAny(s[2:end], "_+-") {
-		return 0, undecodable(end-1, problem)
+		valid := 2
+		for valid < len(s) && isHex(s[valid]) {
+			valid++
+		}
+		return 0, undecodable(valid-1, problem)
 	}
 	if v > unicode.MaxRune {
 		return 0, undecodable(end-1, "illegal Unicode character")
 	}
 	b.WriteRune(rune(v))
 	return end, nil
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }
 
 func undecodable(last int, problem string) *Error {

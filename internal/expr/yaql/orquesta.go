@@ -78,6 +78,12 @@ func callCtx(c *Call) (any, error) {
 	} else if err := hashable(key); err != nil {
 		return nil, err
 	}
+	if t, ok := tupleItems(key); ok { // Python formats the message with the key as its arguments
+		if len(t) != 1 {
+			return nil, Raise("TypeError", "not all arguments converted during string formatting")
+		}
+		key = t[0]
+	}
 	return nil, Raise("VariableUndefinedError", `The variable "%s" is undefined.`, str(key))
 }
 
@@ -126,6 +132,9 @@ func callItem(c *Call) (any, error) {
 
 func taskStatus(w *Workflow, task string, route int64) (string, error) {
 	if w.Status == nil {
+		if route > 0 {
+			return "", KeyError("routes")
+		}
 		return unset, nil
 	}
 	s, err := w.Status(task, route)
