@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/rules"
 )
@@ -171,6 +172,10 @@ func class(err error) string {
 	var e *value.Error
 	if errors.As(err, &e) {
 		return e.Class
+	}
+	var j *jinja.Error
+	if errors.As(err, &j) {
+		return j.Class
 	}
 	return ""
 }
