@@ -191,7 +191,7 @@ func eventStatus(ev *event, n *node) hayate.Status {
 
 // startEntry makes the record of a task that is handed out.
 func (r *Run) startEntry(n *node, st *staged) (*entry, error) {
-	e := &entry{node: n, route: st.route, slot: st.slot, in: st.in}
+	e := &entry{node: n, route: st.route, slot: st.slot, in: st.in, onFail: st.runOnFail}
 	if n.retry == nil {
 		return e, nil
 	}
@@ -396,7 +396,7 @@ func (r *Run) transit(e *entry, env *env) (commands []spot) {
 			follow = append(follow, s)
 		}
 	}
-	if fail {
+	if fail || e.onFail {
 		for _, s := range follow {
 			if r.staged[s.spot] == s {
 				s.runOnFail = true
@@ -502,6 +502,9 @@ func (r *Run) inbound(n *node, route int) inboundState {
 	if !n.barrier {
 		return satisfied // whoever asks has just come here
 	}
+	if n.cycle {
+		return r.turn(n, route)
+	}
 	var a arrivals
 	if c := r.counts[spot{n, route}]; c != nil {
 		a = *c
@@ -510,6 +513,31 @@ func (r *Run) inbound(n *node, route int) inboundState {
 	case a.satisfied >= n.need:
 		return satisfied
 	case a.begun < len(n.inbound) && (r.active > 0 || r.ready > 0):
+		return inProgress
+	}
+	return unsatisfied
+}
+
+// turn is inbound for a join in a loop: an arrival counts for one run of the join,
+// so that every turn waits for its own branches.
+func (r *Run) turn(n *node, route int) inboundState {
+	arrived := map[*node]bool{}
+	if s := r.staged[spot{n, route}]; s != nil {
+		for l := s.in; l != nil; l = l.left {
+			if l.edge != nil {
+				arrived[l.edge.from] = true
+			}
+		}
+	}
+	for _, src := range n.inbound {
+		if e := r.latest(spot{src, route}); !src.cycle && e != nil && r.leads(e, n, 0) {
+			arrived[src] = true // it comes once, before the first turn
+		}
+	}
+	switch {
+	case len(arrived) >= n.need:
+		return satisfied
+	case r.active > 0 || r.ready > 0:
 		return inProgress
 	}
 	return unsatisfied

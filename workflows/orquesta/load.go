@@ -156,7 +156,7 @@ func (l *loader) fill(e *entry, rec *entryRecord) error {
 		return fmt.Errorf("refers to what is not there: %w", hayate.ErrInvalid)
 	}
 	e.route, e.status, e.in, e.slot = rec.Route, rec.Status, r.lists[rec.List], rec.Slot
-	e.term, e.attempt, e.retry, e.report = rec.Term != 0, rec.Attempt, rec.Retry.state(), rec.Report
+	e.term, e.stale, e.onFail, e.attempt, e.retry, e.report = rec.Term != 0, rec.Stale != 0, rec.OnFail != 0, rec.Attempt, rec.Retry.state(), rec.Report
 	if rec.Next != "" {
 		e.next = make([]verdict, len(e.node.out))
 		for i := range rec.Next {

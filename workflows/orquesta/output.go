@@ -1,6 +1,10 @@
 package orquesta
 
-import "github.com/hayate-run/hayate/internal/expr/value"
+import (
+	"slices"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
 
 // renderOutput evaluates the workflow's output, once it has completed.
 func (r *Run) renderOutput() {
@@ -34,7 +38,7 @@ func (r *Run) terminalVars() *vars {
 	var cur *vars
 	for _, e := range r.seq {
 		switch {
-		case !e.term:
+		case e.stale || !e.term && !r.deadEnd(e):
 		case cur == nil:
 			cur = e.in.vars()
 		default:
@@ -45,4 +49,9 @@ func (r *Run) terminalVars() *vars {
 		return noVars
 	}
 	return cur
+}
+
+// deadEnd says whether a task completed without anything to follow.
+func (r *Run) deadEnd(e *entry) bool {
+	return e.status.Completed() && e.next != nil && !slices.Contains(e.next, taken) && r.newest[spot{e.node, e.route}] == e.index
 }

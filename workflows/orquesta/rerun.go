@@ -156,11 +156,7 @@ func (r *Run) dropCovered(list []*entry) []*entry {
 func (r *Run) runAgain(e *entry, reset bool) {
 	r.setTerm(e, false)
 	r.dropFailures(e.node.name)
-	for _, x := range r.seq {
-		if x.term && follows(x, r.seq, e) {
-			r.setTerm(x, false)
-		}
-	}
+	r.reopen(e)
 	s := r.staged[spot{e.node, e.route}]
 	if e.node.task != nil && e.node.task.with != nil && s != nil && s.set != nil {
 		s = r.own(s)
@@ -183,15 +179,31 @@ func (r *Run) runAgain(e *entry, reset bool) {
 	r.put(&staged{spot: spot{e.node, e.route}, slot: r.newSlot(), in: e.in, ready: true, entry: fresh.index})
 }
 
-// follows says whether an entry was reached from an entry of the same task and
-// route as e.
-func follows(x *entry, seq []*entry, e *entry) bool {
-	for l := x.in; l != nil; l = l.left {
-		if l.edge != nil && seq[l.from].node == e.node && seq[l.from].route == e.route {
-			return true
+// reopen marks what e led to as superseded, since it runs again: the output does
+// not see it any more. What followed directly also ceases to end its branch.
+func (r *Run) reopen(e *entry) {
+	after := map[int]bool{}
+	for _, x := range r.seq {
+		for l := x.in; l != nil; l = l.left {
+			if l.edge == nil {
+				continue
+			}
+			src := r.seq[l.from]
+			direct := src.node == e.node && src.route == e.route
+			if !direct && !after[l.from] {
+				continue
+			}
+			after[x.index] = true
+			if !x.stale {
+				r.touch(x)
+				x.stale = true
+			}
+			if direct {
+				r.setTerm(x, false)
+				break
+			}
 		}
 	}
-	return false
 }
 
 // dropFailures removes a task's errors, of all routes.

@@ -87,7 +87,9 @@ type entry struct {
 	next    []verdict // by edge; nil before the task completed
 	out     int       // context published on outEdge, 0 for none
 	outEdge *edge
-	term    bool
+	term    bool // it ends a branch, as StackStorm sees it
+	stale   bool // a rerun goes over it again
+	onFail  bool // it runs although the workflow failed, and so does what follows
 	retry   *retryState
 	attempt int      // how often it was handed out again
 	set     *itemSet // items that were handed out; nil where it has none

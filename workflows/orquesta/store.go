@@ -202,6 +202,8 @@ func (e *entry) append(b []byte) []byte {
 		w.int("q", e.outEdge.index+1)
 	}
 	w.flag("m", e.term)
+	w.flag("z", e.stale)
+	w.flag("f", e.onFail)
 	if e.retry != nil {
 		w.key("y")
 		w.b = e.retry.append(w.b)
@@ -227,6 +229,8 @@ type entryRecord struct {
 	Out     int             `json:"o"`
 	OutEdge int             `json:"q"`
 	Term    int             `json:"m"`
+	Stale   int             `json:"z"`
+	OnFail  int             `json:"f"`
 	Retry   *retryRecord    `json:"y"`
 	Attempt int             `json:"a"`
 	Items   int             `json:"w"`
