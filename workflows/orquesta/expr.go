@@ -78,7 +78,7 @@ func (d *Definition) compileText(s string) program {
 	case langYAQL:
 		return compileYAQL(s)
 	case langJinja:
-		return compileJinja(s)
+		return compileJinja(s, d.reevaluate)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package orquesta
 import (
 	"strings"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
@@ -17,6 +18,66 @@ func (e *env) variable(name string) (any, error) {
 		return nil, value.Raise("VariableInaccessibleError", `The variable "%s" is for internal use and inaccessible.`, name)
 	}
 	return v, nil
+}
+
+// context is ctx() and ctx(name).
+func (e *env) context(key any) (any, error) {
+	if !value.Truth(key) {
+		return e.vars.public(), nil
+	}
+	if name, ok := key.(string); ok {
+		return e.variable(name)
+	}
+	return nil, value.Raise("VariableUndefinedError", `The variable "%s" is undefined.`, value.Str(key))
+}
+
+// public returns the variables that expressions may see.
+func (v *vars) public() *value.Map {
+	m := v.all()
+	for i := range m.Len() {
+		if k, _ := m.At(i); isPrivate(k) {
+			out := value.NewMap(m.Len())
+			for k, x := range m.All() {
+				if !isPrivate(k) {
+					out.Set(k, x)
+				}
+			}
+			return out
+		}
+	}
+	return m
+}
+
+func isPrivate(k any) bool {
+	s, ok := k.(string)
+	return ok && strings.HasPrefix(s, "__")
+}
+
+// itemOf is item() and item(key).
+func (e *env) itemOf(key any) (any, error) {
+	if !value.Truth(key) {
+		return e.item, nil
+	}
+	m, ok := e.item.(*value.Map)
+	if !ok {
+		return nil, value.Raise("ExpressionEvaluationException", "Item is not type of collections.abc.Mapping.")
+	}
+	v, ok := m.Get(key)
+	if !ok {
+		return nil, value.Raise("ExpressionEvaluationException", `Item does not have key "%s".`, value.Str(key))
+	}
+	return v, nil
+}
+
+// current is the status of the current task; it is an error to ask outside of one.
+func (e *env) current() (hayate.Status, error) {
+	if e.node == nil {
+		return "", value.Raise("ExpressionEvaluationException", "The current task is not set in the context.")
+	}
+	if x, ok := e.find(e.node, e.route); ok {
+		return x.status, nil
+	}
+	return "", nil
 }
 
 // statusOf is the status of a task on a route, or on the nearest earlier one that
