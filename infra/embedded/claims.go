@@ -96,12 +96,8 @@ var errOnDisk = errors.New("the row is on disk")
 // leads to are one commit.
 func (s *Store) Complete(ctx context.Context, c router.Completion) error {
 	err := s.do(ctx, func(t *tx) error {
-		r, err := t.execution("complete", c.Execution)
+		e, err := t.end(&c)
 		if err != nil {
-			return err
-		}
-		next := cloneExecution(r.Execution)
-		if err := record.Complete(&next, c); err != nil {
 			return err
 		}
 		if c.Step != nil {
@@ -109,14 +105,8 @@ func (s *Store) Complete(ctx context.Context, c router.Completion) error {
 				return err
 			}
 		}
-		r.told = c.Step != nil && next.Status.Completed()
-		if err := t.save(r, next); err != nil {
+		if err := t.saveEnd(e, c.Step != nil); err != nil {
 			return err
-		}
-		if c.Blob != nil {
-			if _, err := t.exec(t.st.addRef, c.Blob.Hash, r.seq); err != nil {
-				return fmt.Errorf("refer to blob %s: %w", c.Blob.Hash, err)
-			}
 		}
 		if c.Step != nil {
 			return t.apply(c.Step)
@@ -125,6 +115,38 @@ func (s *Store) Complete(ctx context.Context, c router.Completion) error {
 	})
 	if err != nil {
 		return fmt.Errorf("complete execution %s: %w", c.Execution, err)
+	}
+	return nil
+}
+
+// ending is a completion that was checked: the row, and what becomes of it.
+type ending struct {
+	row  *row
+	next hayate.Execution
+	blob *hayate.BlobRef
+}
+
+// end checks a completion.
+func (t *tx) end(c *router.Completion) (ending, error) {
+	r, err := t.execution("complete", c.Execution)
+	if err != nil {
+		return ending{}, err
+	}
+	e := ending{r, cloneExecution(r.Execution), c.Blob}
+	return e, record.Complete(&e.next, *c)
+}
+
+// saveEnd writes a completion that was checked.
+func (t *tx) saveEnd(e ending, told bool) error {
+	e.row.told = told && e.next.Status.Completed()
+	if err := t.save(e.row, e.next); err != nil {
+		return err
+	}
+	if e.blob == nil {
+		return nil
+	}
+	if _, err := t.exec(t.st.addRef, e.blob.Hash, e.row.seq); err != nil {
+		return fmt.Errorf("refer to blob %s: %w", e.blob.Hash, err)
 	}
 	return nil
 }

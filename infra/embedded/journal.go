@@ -169,6 +169,11 @@ func (t *tx) check(c *router.Change) error {
 			return err
 		}
 	}
+	for i := range c.Complete {
+		if _, err := t.end(&c.Complete[i]); err != nil {
+			return err
+		}
+	}
 	if c.Run == nil {
 		return nil
 	}
@@ -187,6 +192,16 @@ func (t *tx) check(c *router.Change) error {
 func (t *tx) apply(c *router.Change) error {
 	for i := range c.Insert {
 		if err := t.insertLoose(c.Insert[i]); err != nil {
+			return err
+		}
+	}
+	for i := range c.Complete {
+		// Checked once more: one attempt may be named twice.
+		e, err := t.end(&c.Complete[i])
+		if err != nil {
+			return err
+		}
+		if err := t.saveEnd(e, false); err != nil {
 			return err
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // Queue hands executions over in memory. The durable copy is the execution; a
 // process that starts fills its queue from the store.
 type Queue struct {
-	q   *delayqueue.Queue[hayate.ExecutionID]
+	q   *delayqueue.Queue[router.QueueItem]
 	now func() time.Time
 }
 
@@ -24,7 +24,7 @@ func newQueue(c Config) *Queue {
 	if c.QueueBound == 0 {
 		c.QueueBound = 100_000
 	}
-	return &Queue{delayqueue.New[hayate.ExecutionID](c.QueueBound, c.Now), c.Now}
+	return &Queue{delayqueue.New[router.QueueItem](c.QueueBound, c.Now), c.Now}
 }
 
 // Depth is the number of items that wait, receivable or not yet.
@@ -35,9 +35,9 @@ func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("queue executions: %w", err)
 	}
-	own := make([]delayqueue.Item[hayate.ExecutionID], len(items))
+	own := make([]delayqueue.Item[router.QueueItem], len(items))
 	for i, it := range items {
-		own[i] = delayqueue.Item[hayate.ExecutionID]{Value: it.Execution, Target: it.Target, NotBefore: it.NotBefore}
+		own[i] = delayqueue.Item[router.QueueItem]{Value: it, Target: it.Target, NotBefore: it.NotBefore}
 	}
 	if err := q.q.Put(own...); err != nil {
 		return fmt.Errorf("queue %d executions: %w", len(items), queueError(err))
@@ -52,12 +52,13 @@ func (q *Queue) Receive(ctx context.Context, targets ...string) (router.Delivery
 		return router.Delivery{}, fmt.Errorf("receive from queue: %w", queueError(err))
 	}
 	return router.Delivery{
-		QueueItem: router.QueueItem{Execution: it.Value, Target: it.Target, NotBefore: it.NotBefore},
+		QueueItem: it.Value,
 		Ack:       func(context.Context) error { return nil },
 		Nack: func(_ context.Context, delay time.Duration) error {
 			it.NotBefore = q.now().Add(delay)
+			it.Value.NotBefore = it.NotBefore
 			if err := q.q.Return(it); err != nil {
-				return fmt.Errorf("return execution %s to queue: %w", it.Value, queueError(err))
+				return fmt.Errorf("return execution %s to queue: %w", it.Value.Execution, queueError(err))
 			}
 			return nil
 		},

@@ -87,12 +87,7 @@ func (s *Store) Complete(ctx context.Context, c router.Completion) error {
 		return err
 	}
 	defer s.mu.Unlock()
-	x, err := s.execution("complete", c.Execution)
-	if err != nil {
-		return err
-	}
-	next := clone(x.Execution)
-	if err := record.Complete(&next, c); err != nil {
+	if err := s.checkEnd(&c); err != nil {
 		return err
 	}
 	if c.Step != nil {
@@ -100,11 +95,31 @@ func (s *Store) Complete(ctx context.Context, c router.Completion) error {
 			return fmt.Errorf("complete execution %s: %w", c.Execution, err)
 		}
 	}
-	x.Execution = next
-	x.told = c.Step != nil && next.Status.Completed()
+	s.end(&c)
 	if c.Step != nil {
+		s.execs[c.Execution].told = true
 		s.apply(c.Step)
 	}
 	s.writes++
 	return nil
+}
+
+// checkEnd returns ErrConflict where a completion is stale.
+func (s *Store) checkEnd(c *router.Completion) error {
+	x, err := s.execution("complete", c.Execution)
+	if err != nil {
+		return err
+	}
+	next := clone(x.Execution)
+	return record.Complete(&next, *c)
+}
+
+// end writes a completion that was checked. Named twice in a change, an attempt
+// ends once.
+func (s *Store) end(c *router.Completion) {
+	x := s.execs[c.Execution]
+	next := clone(x.Execution)
+	if record.Complete(&next, *c) == nil {
+		x.Execution, x.told = next, false
+	}
 }

@@ -20,7 +20,7 @@ type QueueConfig struct {
 // Queue is a queue in memory: in order per target, by the time from which an
 // item is receivable.
 type Queue struct {
-	q   *delayqueue.Queue[hayate.ExecutionID]
+	q   *delayqueue.Queue[router.QueueItem]
 	now func() time.Time
 }
 
@@ -34,7 +34,7 @@ func NewQueue(c QueueConfig) *Queue {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Queue{delayqueue.New[hayate.ExecutionID](c.Bound, c.Now), c.Now}
+	return &Queue{delayqueue.New[router.QueueItem](c.Bound, c.Now), c.Now}
 }
 
 // Depth is the number of items that wait, receivable or not yet.
@@ -45,9 +45,9 @@ func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("queue executions: %w", err)
 	}
-	own := make([]delayqueue.Item[hayate.ExecutionID], len(items))
+	own := make([]delayqueue.Item[router.QueueItem], len(items))
 	for i, it := range items {
-		own[i] = delayqueue.Item[hayate.ExecutionID]{Value: it.Execution, Target: it.Target, NotBefore: it.NotBefore}
+		own[i] = delayqueue.Item[router.QueueItem]{Value: it, Target: it.Target, NotBefore: it.NotBefore}
 	}
 	if err := q.q.Put(own...); err != nil {
 		return fmt.Errorf("queue %d executions: %w", len(items), queueError(err))
@@ -62,12 +62,13 @@ func (q *Queue) Receive(ctx context.Context, targets ...string) (router.Delivery
 		return router.Delivery{}, fmt.Errorf("receive from queue: %w", queueError(err))
 	}
 	return router.Delivery{
-		QueueItem: router.QueueItem{Execution: it.Value, Target: it.Target, NotBefore: it.NotBefore},
+		QueueItem: it.Value,
 		Ack:       func(context.Context) error { return nil },
 		Nack: func(_ context.Context, delay time.Duration) error {
 			it.NotBefore = q.now().Add(delay)
+			it.Value.NotBefore = it.NotBefore
 			if err := q.q.Return(it); err != nil {
-				return fmt.Errorf("return execution %s to queue: %w", it.Value, queueError(err))
+				return fmt.Errorf("return execution %s to queue: %w", it.Value.Execution, queueError(err))
 			}
 			return nil
 		},

@@ -107,7 +107,7 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	if err != nil || known {
 		return rc, err
 	}
-	defer s.end(uid)
+	defer s.leave(uid)
 	d, err := decide(ctx, &e)
 	if err != nil {
 		return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
@@ -157,7 +157,7 @@ func (s *Store) begin(ctx context.Context, uid string) (router.Receipt, bool, er
 	}
 }
 
-func (s *Store) end(uid string) {
+func (s *Store) leave(uid string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.accepting[uid])
@@ -199,6 +199,11 @@ func (s *Store) check(c *router.Change) error {
 			return err
 		}
 	}
+	for i := range c.Complete {
+		if err := s.checkEnd(&c.Complete[i]); err != nil {
+			return err
+		}
+	}
 	if d := c.Run; d != nil {
 		var version int64
 		if r, ok := s.runs[d.ID]; ok {
@@ -215,6 +220,9 @@ func (s *Store) check(c *router.Change) error {
 func (s *Store) apply(c *router.Change) {
 	for _, x := range c.Insert {
 		s.insert(x)
+	}
+	for i := range c.Complete {
+		s.end(&c.Complete[i])
 	}
 	for _, x := range c.Update {
 		old := s.execs[x.ID]

@@ -29,6 +29,8 @@ var commitTests = map[string]func(*testing.T, *fixture){
 	"does nothing where there is nothing to do":       commitNothing,
 	"refuses after close":                             commitClosed,
 	"keeps the parts of a change together in a crowd": commitCrowd,
+	"ends attempts with a step":                       bothKinds(commitEnds),
+	"refuses a step with a stale end":                 bothKinds(commitStaleEnd),
 }
 
 func (f *fixture) commit(t *testing.T, c router.Change) {
@@ -322,4 +324,51 @@ func (f *fixture) stepOnce(t *testing.T, parent *hayate.Execution) error {
 		}
 	}
 	return errors.New("another was first a thousand times")
+}
+
+// ends is a step that ends the attempts of both children.
+func (f *fixture) ends(t *testing.T, k kind) (parent hayate.Execution, kids [2]hayate.Execution, c router.Change) {
+	t.Helper()
+	parent, kids[0] = f.family(t, 1, k)
+	kids[1] = child(&parent, 1)
+	k(&kids[1])
+	f.commit(t, router.Change{Insert: kids[1:]})
+	kids[1] = f.claim(t, kids[1].ID, "b", after(4))
+	c = router.Change{Insert: []hayate.Execution{child(&parent, 2)}, Told: []hayate.ExecutionID{kids[0].ID},
+		Run: &router.RunDelta{ID: parent.ID, From: 1, Head: json.RawMessage(`{"at":1}`)}}
+	for i := range kids {
+		c.Complete = append(c.Complete, router.Completion{Hold: hold(&kids[i]), At: after(9),
+			Result: hayate.Result{Status: hayate.StatusSucceeded, Value: json.RawMessage(fmt.Sprint(i)), Verified: true}})
+	}
+	return parent, kids, c
+}
+
+func commitEnds(t *testing.T, f *fixture, k kind) {
+	parent, kids, c := f.ends(t, k)
+	f.commit(t, c)
+	for i := range kids {
+		if got := f.get(t, kids[i].ID); got.Status != hayate.StatusSucceeded || string(got.Result) != fmt.Sprint(i) || !got.Verified || !got.Ended.Equal(after(9)) {
+			t.Errorf("child %d is %s with %s, want succeeded with its result", i, got.Status, got.Result)
+		}
+	}
+	f.get(t, c.Insert[0].ID)
+	if r, err := f.Run(ctx(t), parent.ID); err != nil || r.Version != 2 {
+		t.Errorf("run is %+v, error %v; want version 2", r, err)
+	}
+	same(t, "untold: the one that Told does not name", ids(f.sweep(t, router.SweepQuery{Now: after(30)}).Untold), idsOf(kids[1].ID))
+	wantKind(t, "Commit again", f.Commit(ctx(t), c), hayate.ErrConflict)
+	f.commit(t, router.Change{Told: []hayate.ExecutionID{kids[1].ID}})
+}
+
+func commitStaleEnd(t *testing.T, f *fixture, k kind) {
+	parent, kids, c := f.ends(t, k)
+	c.Complete[1].Attempt++
+	wantKind(t, "Commit", f.Commit(ctx(t), c), hayate.ErrConflict)
+	for i := range kids {
+		same(t, fmt.Sprint("child ", i), f.get(t, kids[i].ID), kids[i])
+	}
+	f.absent(t, c.Insert[0].ID)
+	if r, err := f.Run(ctx(t), parent.ID); err != nil || r.Version != 1 {
+		t.Errorf("run is %+v, error %v; want it as it was", r, err)
+	}
 }
