@@ -1,0 +1,75 @@
+package mongo_test
+
+import (
+	"context"
+	"os"
+	"testing"
+
+	driver "go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/hayate-run/hayate/infra/mongo"
+	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/routertest"
+	"github.com/hayate-run/hayate/tests/mongo/mongotest"
+)
+
+// server is the one that all tests share; each has a database of its own.
+var server mongotest.Server
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	server.Stop()
+	os.Exit(code)
+}
+
+// database returns the URI of an empty database, which is dropped at the end.
+func database(t testing.TB) string {
+	t.Helper()
+	uri := server.Database(t)
+	t.Cleanup(func() {
+		c, err := driver.Connect(options.Client().ApplyURI(uri))
+		if err != nil {
+			t.Errorf("drop the database: %v", err)
+			return
+		}
+		ctx := context.Background()
+		if err := c.Database(mongo.DatabaseOf(uri)).Drop(ctx); err != nil {
+			t.Errorf("drop the database: %v", err)
+		}
+		if err := c.Disconnect(ctx); err != nil {
+			t.Errorf("drop the database: %v", err)
+		}
+	})
+	return uri
+}
+
+// open opens a store on a database; it is closed when the test ends.
+func open(t testing.TB, uri string) *mongo.Store {
+	t.Helper()
+	s, err := mongo.Open(t.Context(), mongo.Config{URI: uri})
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	routertest.TestStore(t, func(t *testing.T) routertest.StoreUnderTest {
+		uri := database(t)
+		s := open(t, uri)
+		return routertest.StoreUnderTest{Store: s, Reopen: func(t *testing.T) router.Store {
+			if err := s.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			s = open(t, uri)
+			return s
+		}}
+	})
+}
