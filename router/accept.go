@@ -54,6 +54,10 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 	return rc, nil
 }
 
+// targetWorkflow is the target under which workflows are queued: they are not
+// claimed by a worker but begun by a router.
+const targetWorkflow = "workflow"
+
 // dispatch offers stored executions to the queue. What the queue cannot take now
 // stays marked in the store and is brought back by the sweeper.
 func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) {
@@ -66,7 +70,11 @@ func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) {
 		if !xs[i].Status.Claimable() {
 			continue
 		}
-		items = append(items, QueueItem{xs[i].ID, xs[i].Target, xs[i].NotBefore})
+		target := xs[i].Target
+		if isWorkflow(xs[i].Runner) {
+			target = targetWorkflow
+		}
+		items = append(items, QueueItem{Execution: xs[i].ID, Target: target, NotBefore: xs[i].NotBefore})
 		ids = append(ids, xs[i].ID)
 	}
 	if len(items) == 0 {

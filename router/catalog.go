@@ -19,6 +19,9 @@ type Content struct {
 	Rules    []hayate.Rule
 	Actions  []hayate.Action
 	Triggers []hayate.TriggerType
+	// Workflows are the texts of the definitions that workflow actions name as
+	// their entry point.
+	Workflows map[hayate.Ref][]byte
 }
 
 // Pack is a registered pack, as the router needs to know it.
@@ -57,7 +60,7 @@ type boundAction struct {
 	plan     *render.Plan
 	dir      string
 	pipefail bool
-	timeout  bool
+	workflow []byte // the definition's text, for workflow runners
 }
 
 // registryRule is the kind under which rules' run-time changes are registered.
@@ -106,6 +109,7 @@ func (r *Router) build(c Content, over []Document) (*catalog, error) {
 			errs = append(errs, err)
 			continue
 		}
+		b.workflow = c.Workflows[b.Ref()]
 		cat.actions[b.Ref()] = b
 	}
 	changed := map[hayate.Ref]override{}
@@ -173,7 +177,7 @@ func (r *Router) bind(a hayate.Action, p *Pack) (*boundAction, error) {
 		b.Idempotent = a.Idempotent || rt.NoEffect
 		runnerParams = rt.Parameters
 	}
-	plan, err := render.NewPlan(a.Ref(), a.Parameters, runnerParams)
+	plan, err := r.renderer.NewPlan(a.Ref(), a.Parameters, runnerParams)
 	if err != nil {
 		return nil, fmt.Errorf("action %s: %w", a.Ref(), err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
 
 // Start asks for an execution of an action.
@@ -148,6 +149,13 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 		if !x.Status.Cancelable() {
 			return x, fmt.Errorf("Action cannot be canceled. State = %s: %w", x.Status, hayate.ErrConflict)
 		}
+		if isWorkflow(x.Runner) && !x.Status.Claimable() {
+			if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: flow.CancelAsked}}); err != nil {
+				return x, fmt.Errorf("cancel execution %s: %w", id, err)
+			}
+			r.log.Info("cancel asked", "execution_id", id, "user", user)
+			return r.Execution(ctx, id)
+		}
 		at := r.now()
 		x.Cancel = user
 		next := hayate.StatusCanceled
@@ -170,6 +178,10 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 		x.Version++
 		r.log.Info("cancel asked", "execution_id", id, "user", user, "status", x.Status)
 		r.active.cancel(id)
+		if x.Status.Completed() {
+			r.metrics.ended(x.Status)
+			r.tellParent(ctx, &x)
+		}
 		return x, nil
 	}
 	return hayate.Execution{}, fmt.Errorf("cancel execution %s: it keeps changing: %w", id, hayate.ErrBusy)
@@ -194,7 +206,7 @@ func (r *Router) Rerun(ctx context.Context, id hayate.ExecutionID, parameters js
 	if !ok {
 		return hayate.Execution{}, fmt.Errorf("Action %q cannot be found: %w", old.Action, hayate.ErrInvalid)
 	}
-	merged, err := b.plan.Merge(old.Parameters, parameters, r.secrets.Open)
+	merged, err := b.plan.Merge(old.Parameters, parameters)
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("re-run execution %s: %w", id, err)
 	}

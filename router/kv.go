@@ -51,7 +51,6 @@ func (r *Router) render(ctx context.Context, b *boundAction, supplied []byte, s 
 	kv.r = r
 	for range maxNeedRounds {
 		s.KV = kv.values
-		s.Open = r.secrets.Open
 		out, need, err := b.plan.Live(s, supplied)
 		if err != nil || len(need) == 0 {
 			return out, err

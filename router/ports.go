@@ -84,6 +84,9 @@ type Change struct {
 	// Update are executions as they shall be; each Version is the one that was
 	// read. The store writes Version+1.
 	Update []hayate.Execution
+	// Complete are attempts that end with this change; their own Step is nil. A
+	// stale one refuses the whole change.
+	Complete []Completion
 	// Run is the step of a workflow run, nil where there is none.
 	Run *RunDelta
 	// Told are completed children that the step has heard of.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/rules"
 )
 
@@ -34,7 +36,11 @@ type Config struct {
 	Blobs     Blobs
 	Secrets   Secrets
 	Runners   []Runner
-	Log       *slog.Logger // default: silence
+	// RunnerTypes describe runners that actions may name whether or not this
+	// process has them: their parameters are checked, and the execution fails with
+	// a clear message where nobody can run it.
+	RunnerTypes []hayate.Runner
+	Log         *slog.Logger // default: silence
 
 	// Worker names this process; it must differ between processes and restarts.
 	// Default: a random name.
@@ -84,6 +90,7 @@ type Router struct {
 	secrets   Secrets
 	log       *slog.Logger
 	cfg       Config
+	renderer  *render.Renderer
 	runners   map[string]boundRunner
 	scratches sync.Pool // *rules.Scratch
 
@@ -91,8 +98,11 @@ type Router struct {
 	content Content
 	cat     atomic.Pointer[catalog]
 
-	active  activeAttempts
-	metrics Metrics
+	active      activeAttempts
+	runs        runs
+	definitions definitions
+	closing     atomic.Bool // Run has ended: timers fire no more
+	metrics     Metrics
 }
 
 // New returns a Router, or an error that names everything missing. It starts
@@ -115,7 +125,8 @@ func New(c Config) (*Router, error) {
 	}
 	c.setDefaults()
 	r := &Router{store: c.Store, queue: c.Queue, registry: c.Registry, data: c.Datastore, blobs: c.Blobs,
-		secrets: c.Secrets, log: c.Log, cfg: c, runners: map[string]boundRunner{}}
+		secrets: c.Secrets, log: c.Log, cfg: c, runners: map[string]boundRunner{},
+		renderer: render.New(c.Secrets.Open)}
 	for _, impl := range c.Runners {
 		for _, d := range impl.Describe() {
 			for _, name := range append([]string{d.Name}, d.Aliases...) {
@@ -123,6 +134,13 @@ func New(c Config) (*Router, error) {
 					errs = append(errs, fmt.Errorf("router: runner %s is given twice: %w", name, hayate.ErrInvalid))
 				}
 				r.runners[name] = boundRunner{d, impl}
+			}
+		}
+	}
+	for _, d := range c.RunnerTypes {
+		for _, name := range append([]string{d.Name}, d.Aliases...) {
+			if _, has := r.runners[name]; !has {
+				r.runners[name] = boundRunner{d, nil}
 			}
 		}
 	}
@@ -152,6 +170,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Workers, 32)
 	if len(c.Targets) == 0 {
 		c.Targets = []string{""}
+	}
+	if !slices.Contains(c.Targets, targetWorkflow) {
+		c.Targets = append(slices.Clone(c.Targets), targetWorkflow)
 	}
 	setDefault(&c.User, "stanley")
 	setDefault(&c.Lease, 30*time.Second)
@@ -201,6 +222,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	stopping := time.AfterFunc(drain, r.active.stopAll)
 	defer stopping.Stop()
 	err := g.Wait()
+	r.closing.Store(true)
 	if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
 		err = nil
 	}

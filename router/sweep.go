@@ -26,7 +26,16 @@ func (r *Router) Recover(ctx context.Context) error {
 			if len(p.Items) == 0 {
 				break
 			}
+			left := p.Items[:0]
 			for _, x := range p.Items {
+				if !isWorkflow(x.Runner) {
+					left = append(left, x)
+				}
+			}
+			if len(left) == 0 {
+				break
+			}
+			for _, x := range left {
 				r.cfg.OnLost(x)
 				if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
 					return fmt.Errorf("recover: %w", err)
@@ -83,12 +92,13 @@ func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
 		return fmt.Errorf("settle lost execution %s: %w", x.ID, err)
 	}
 	r.log.Warn("worker lost", "execution_id", x.ID, "action", x.Action, "attempt", x.Attempt, "status", x.Status)
+	x.Version++
 	if again {
-		x.Version++
 		r.dispatch(ctx, []hayate.Execution{x})
 		return nil
 	}
 	r.metrics.ended(x.Status)
+	r.tellParent(ctx, &x)
 	return nil
 }
 
@@ -118,10 +128,19 @@ func (r *Router) Sweep(ctx context.Context) error {
 		if r.active.has(x.ID) {
 			continue // it is ours and alive: the heartbeat is late, not lost
 		}
+		if isWorkflow(x.Runner) {
+			continue // a run has no worker that could be lost
+		}
 		r.cfg.OnLost(x)
 		if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
 			errs = append(errs, err)
 		}
+	}
+	for i := range sw.Untold {
+		r.tellParent(ctx, &sw.Untold[i])
+	}
+	for _, id := range sw.Due {
+		r.tick(ctx, id)
 	}
 	return errors.Join(errs...)
 }

@@ -49,6 +49,10 @@ func pause(ctx context.Context, d time.Duration) bool {
 // that has begun is not undone by the end of ctx: it is drained.
 func (r *Router) take(ctx context.Context, d Delivery) {
 	run := context.WithoutCancel(ctx)
+	if d.Target == targetWorkflow {
+		r.takeRun(run, d)
+		return
+	}
 	at := r.now()
 	x, err := r.store.Claim(run, Claim{Execution: d.Execution, Worker: r.cfg.Worker, At: at, Until: at.Add(r.cfg.Lease)})
 	switch {
@@ -65,6 +69,26 @@ func (r *Router) take(ctx context.Context, d Delivery) {
 	}
 	r.settle(run, d)
 	r.perform(run, &x)
+}
+
+// takeRun begins the run of a delivered workflow.
+func (r *Router) takeRun(ctx context.Context, d Delivery) {
+	x, err := r.Execution(ctx, d.Execution)
+	if err == nil && !x.Status.Claimable() {
+		err = hayate.ErrConflict
+	}
+	if err == nil {
+		err = r.beginRun(ctx, &x)
+	}
+	switch {
+	case err == nil, errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
+		r.settle(ctx, d)
+	default:
+		r.log.Error("begin workflow", "execution_id", d.Execution, "err", err)
+		if err := d.Nack(ctx, time.Second); err != nil {
+			r.log.Warn("task not given back, the sweeper will", "execution_id", d.Execution, "err", err)
+		}
+	}
 }
 
 func (r *Router) settle(ctx context.Context, d Delivery) {
@@ -150,7 +174,7 @@ func (r *Router) task(ctx context.Context, x *hayate.Execution, b *boundAction) 
 	kv.r = r
 	user := contextUser(x.Context)
 	for range maxNeedRounds {
-		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Open: r.secrets.Open}, x.Parameters)
+		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user}, x.Parameters)
 		if err != nil {
 			return hayate.Task{}, err
 		}
@@ -196,7 +220,7 @@ func (r *Router) complete(ctx context.Context, x *hayate.Execution, hold Hold, r
 	c := Completion{Hold: hold, At: r.now(), Result: res}
 	wait := 100 * time.Millisecond
 	for {
-		err := r.settleResult(ctx, x, c)
+		err := r.record(ctx, x, c)
 		switch {
 		case err == nil:
 			r.completed(ctx, x, c)
@@ -213,15 +237,25 @@ func (r *Router) complete(ctx context.Context, x *hayate.Execution, hold Hold, r
 	}
 }
 
-func (r *Router) settleResult(ctx context.Context, x *hayate.Execution, c Completion) error {
-	if len(c.Result.Value) > r.cfg.InlineResult {
-		ref, err := r.blobs.Put(ctx, bytes.NewReader(c.Result.Value))
+// record stores the end of an attempt; for a task, together with the step of its
+// workflow that it leads to.
+func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) error {
+	value := c.Result.Value
+	if len(value) > r.cfg.InlineResult {
+		ref, err := r.blobs.Put(ctx, bytes.NewReader(value))
 		if err != nil {
 			return err
 		}
 		c.Blob, c.Result.Value = &ref, nil
 	}
-	return r.store.Complete(ctx, c)
+	if x.Parent == "" {
+		return r.store.Complete(ctx, c)
+	}
+	f, err := childFact(x, c.Result.Status, value, c.At)
+	if err != nil {
+		return r.store.Complete(ctx, c)
+	}
+	return r.tell(ctx, x.Parent, &told{fact: f, complete: &c})
 }
 
 func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {

@@ -110,7 +110,33 @@ func add(c *router.Content, seen map[string]string, dir string) []packs.Diagnost
 	c.Actions = append(c.Actions, p.Actions...)
 	c.Rules = append(c.Rules, p.Rules...)
 	c.Triggers = append(c.Triggers, p.TriggerTypes...)
+	for i := range p.Actions {
+		a := &p.Actions[i]
+		if !isWorkflow(a.Runner) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(abs, "actions", filepath.FromSlash(a.EntryPoint)))
+		if err != nil {
+			ds = append(ds, packs.Diagnostic{File: filepath.Join(dir, a.Source), Severity: packs.Error, Code: "no-entry-point",
+				Message: fmt.Sprintf("the workflow of %s cannot be read: %v", a.Ref(), err)})
+			continue
+		}
+		if c.Workflows == nil {
+			c.Workflows = map[hayate.Ref][]byte{}
+		}
+		c.Workflows[a.Ref()] = text
+	}
 	return ds
+}
+
+// isWorkflow says whether a runner's entry point is a definition that the router
+// reads, rather than a program that a runner runs.
+func isWorkflow(runner string) bool {
+	switch runner {
+	case "orquesta", "action-chain", "mistral-v2":
+		return true
+	}
+	return false
 }
 
 // unpack writes a shipped pack below root and returns its folder. It is done once

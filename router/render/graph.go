@@ -9,6 +9,7 @@ import (
 
 // graph holds the values of one rendering and which of them refer to others.
 type graph struct {
+	rd    *Renderer
 	scope *Scope
 	nodes map[string]*node
 	order []string
@@ -22,12 +23,14 @@ type node struct {
 	state int8      // 0 new, 1 being rendered, 2 done
 }
 
-func newGraph(s *Scope) *graph { return &graph{scope: s, nodes: map[string]*node{}} }
+func newGraph(rd *Renderer, s *Scope) *graph {
+	return &graph{rd: rd, scope: s, nodes: map[string]*node{}}
+}
 
 func (g *graph) add(name string, v any, isTpl bool) {
 	n := &node{value: v}
 	if isTpl {
-		n.tpl = compile(v) // nil for a text that is no valid template: it is a literal
+		n.tpl = g.rd.compile(v) // nil for a text that is no valid template: it is a literal
 	}
 	if _, there := g.nodes[name]; !there {
 		g.order = append(g.order, name)

@@ -48,8 +48,6 @@ type Scope struct {
 	// KV holds the datastore values at hand: "system.a.b" and "user.a"; an absent
 	// key's value is "".
 	KV map[string]string
-	// Open opens sealed values.
-	Open func(string) (string, error)
 }
 
 // Live renders supplied parameters (a JSON object or nothing) into those that
@@ -60,7 +58,7 @@ func (p *Plan) Live(s *Scope, supplied json.RawMessage) (json.RawMessage, []stri
 	if err != nil {
 		return nil, nil, err
 	}
-	g := newGraph(s)
+	g := newGraph(p.rd, s)
 	out := new(value.Map)
 	for k, v := range given.All() {
 		name := k.(string) // keys of a JSON object are texts
@@ -148,11 +146,11 @@ func (p *Plan) Final(s *Scope, stored json.RawMessage) (Final, []string, error) 
 	if err != nil {
 		return Final{}, nil, err
 	}
-	opened, err := p.open(given, s.Open)
+	opened, err := p.open(given)
 	if err != nil {
 		return Final{}, nil, err
 	}
-	g := newGraph(s)
+	g := newGraph(p.rd, s)
 	for k, v := range opened.All() {
 		g.add(k.(string), v, false) // what is stored is data, whatever it looks like
 	}

@@ -22,6 +22,7 @@ import (
 // Plan is what is known of an action's parameters before any request: compiled
 // once, used by many goroutines.
 type Plan struct {
+	rd     *Renderer
 	ref    hayate.Ref
 	params []*param // the action's, then the runner's that it does not name
 	byName map[string]*param
@@ -41,16 +42,16 @@ type param struct {
 
 // NewPlan merges an action's parameters with its runner's. ErrInvalid names the
 // parameter that does not fit.
-func NewPlan(ref hayate.Ref, action, runner hayate.Parameters) (*Plan, error) {
-	p := &Plan{ref: ref, byName: map[string]*param{}}
+func (r *Renderer) NewPlan(ref hayate.Ref, action, runner hayate.Parameters) (*Plan, error) {
+	p := &Plan{rd: r, ref: ref, byName: map[string]*param{}}
 	for _, a := range action {
 		if err := p.add(a, runner.Get(a.Name)); err != nil {
 			return nil, err
 		}
 	}
-	for _, r := range runner {
-		if p.byName[r.Name] == nil {
-			if err := p.add(r, &r); err != nil {
+	for _, x := range runner {
+		if p.byName[x.Name] == nil {
+			if err := p.add(x, &x); err != nil {
 				return nil, err
 			}
 		}

@@ -41,7 +41,7 @@ func (p *Plan) Seal(params json.RawMessage, seal func(string) (string, error)) (
 }
 
 // open decrypts what Seal encrypted.
-func (p *Plan) open(m *value.Map, open func(string) (string, error)) (*value.Map, error) {
+func (p *Plan) open(m *value.Map) (*value.Map, error) {
 	if !p.secret {
 		return m, nil
 	}
@@ -50,7 +50,7 @@ func (p *Plan) open(m *value.Map, open func(string) (string, error)) (*value.Map
 		name := k.(string)
 		s, ok := v.(string)
 		if x := p.byName[name]; ok && x != nil && x.Secret && strings.HasPrefix(s, sealedPrefix) {
-			plain, err := open(s[len(sealedPrefix):])
+			plain, err := p.rd.open(s[len(sealedPrefix):])
 			if err != nil {
 				return nil, Errorf(Cast, "parameter %q cannot be opened: %v. Was the key file replaced?", name, err)
 			}
@@ -65,12 +65,12 @@ func (p *Plan) open(m *value.Map, open func(string) (string, error)) (*value.Map
 
 // Merge lays parameters over the stored ones of an earlier execution, secrets
 // opened.
-func (p *Plan) Merge(stored, over json.RawMessage, open func(string) (string, error)) (json.RawMessage, error) {
+func (p *Plan) Merge(stored, over json.RawMessage) (json.RawMessage, error) {
 	m, err := decodeObject(stored)
 	if err != nil {
 		return nil, err
 	}
-	if m, err = p.open(m, open); err != nil {
+	if m, err = p.open(m); err != nil {
 		return nil, err
 	}
 	more, err := decodeObject(over)

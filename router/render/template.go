@@ -7,6 +7,7 @@ import (
 
 	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
 // template is a compiled value: a text, or the JSON text of a list or mapping.
@@ -16,9 +17,38 @@ type template struct {
 	container bool // the outcome is read as JSON
 }
 
-// templates keeps compiled templates by their text: rules and defaults are
-// rendered again and again.
-var templates = cache{m: map[string]*template{}}
+// Renderer compiles templates, once for each text, and knows how secrets are
+// opened. It may be used by many goroutines.
+type Renderer struct {
+	env   *jinja.Env
+	open  func(string) (string, error)
+	cache cache
+}
+
+// New returns a Renderer with StackStorm's Jinja: sandboxed, strict, with its
+// filters (st2common/util/jinja.py). open decrypts sealed values.
+func New(open func(sealed string) (string, error)) *Renderer {
+	hooks := jinja.Hooks{ParseYAML: parseYAML, Decrypt: func(text string) (string, error) {
+		plain, err := open(text)
+		if err != nil {
+			return "", value.ValueErrorf("the value is not a secret of this datastore: %v", err)
+		}
+		return plain, nil
+	}}
+	return &Renderer{env: jinja.New(jinja.StackStormOptions(hooks, true)), open: open}
+}
+
+func parseYAML(text string) (any, error) {
+	doc, ds := yamldoc.Parse([]byte(text), yamldoc.Options{})
+	if yamldoc.HasErrors(ds) {
+		return nil, value.ValueErrorf("%s", ds[0].Message)
+	}
+	raw := doc.JSON()
+	if raw == nil {
+		return nil, nil
+	}
+	return value.Decode(raw)
+}
 
 // cache is a bounded map. It forgets everything when it is full, which costs one
 // compilation each.
@@ -35,8 +65,8 @@ func (c *cache) get(key string, make func() *template) *template {
 	if t, ok := c.m[key]; ok {
 		return t
 	}
-	if len(c.m) >= maxTemplates {
-		clear(c.m)
+	if c.m == nil || len(c.m) >= maxTemplates {
+		c.m = map[string]*template{}
 	}
 	t := make()
 	c.m[key] = t
@@ -45,23 +75,23 @@ func (c *cache) get(key string, make func() *template) *template {
 
 // compile makes a template of a value; nil where its text is no valid template:
 // StackStorm takes that for a literal.
-func compile(v any) *template {
+func (r *Renderer) compile(v any) *template {
 	if s, ok := v.(string); ok {
-		return templates.get("s"+s, func() *template { return compileText(s, false) })
+		return r.cache.get("s"+s, func() *template { return r.compileText(s, false) })
 	}
 	b, err := value.Encode(v)
 	if err != nil {
 		return nil
 	}
-	return templates.get("c"+string(b), func() *template { return compileText(keepTypes(string(b)), true) })
+	return r.cache.get("c"+string(b), func() *template { return r.compileText(keepTypes(string(b)), true) })
 }
 
-func compileText(text string, container bool) *template {
-	t, err := environment.Compile(text)
+func (r *Renderer) compileText(text string, container bool) *template {
+	t, err := r.env.Compile(text)
 	if err != nil {
 		return nil
 	}
-	return &template{compiled: t, variables: t.Variables(), container: container}
+	return &template{compiled: t, variables: t.Undeclared(), container: container}
 }
 
 // keepTypes turns "{{name}}" in JSON text, quotes included, into
@@ -146,8 +176,6 @@ func (s *variables) Lookup(name string) (any, bool, error) {
 			return sc.Config, true, nil
 		}
 		return new(value.Map), true, nil
-	case decryptName:
-		return sc.Open, true, nil
 	}
 	return nil, false, nil
 }
@@ -180,39 +208,4 @@ func (k *keyNode) Resolve() (any, error) {
 		k.s.need = append(k.s.need, k.path)
 	}
 	return "", nil
-}
-
-// environment is StackStorm's: sandboxed, strict, with its filters
-// (st2common/util/jinja.py).
-var environment = jinja.New(jinja.Options{
-	Strict: true, TrimBlocks: true, LstripBlocks: true,
-	Filters: filters(),
-})
-
-// decryptName is the hidden variable through which decrypt_kv finds its key.
-const decryptName = "__open"
-
-func filters() map[string]jinja.Function {
-	fs := jinja.StackStormFilters()
-	fs["decrypt_kv"] = func(c *jinja.Call) (any, error) {
-		args, err := c.Bind("decrypt_kv", 1, "value")
-		if err != nil {
-			return nil, err
-		}
-		sealed, ok := args[0].(string)
-		if !ok || sealed == "" {
-			return nil, value.ValueErrorf("Referenced datastore item does not exist or is empty")
-		}
-		v, ok, err := c.Lookup(decryptName)
-		open, isFunc := v.(func(string) (string, error))
-		if err != nil || !ok || !isFunc || open == nil {
-			return nil, value.ValueErrorf("decrypt_kv is not available here")
-		}
-		plain, err := open(sealed)
-		if err != nil {
-			return nil, value.ValueErrorf("the value is not a secret of this datastore: %v", err)
-		}
-		return plain, nil
-	}
-	return fs
 }

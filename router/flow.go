@@ -1,0 +1,572 @@
+package router
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows/flow"
+)
+
+// runs are the workflow runs that this process holds in memory. A run is stepped
+// by one goroutine at a time, whoever told it a fact while nobody else did; facts
+// that arrive meanwhile join the next step, so that many results cost one
+// commit. The store's version is the safety: where another process stepped the
+// run, the commit is refused, and the run is loaded anew.
+type runs struct {
+	mu   sync.Mutex
+	live map[hayate.ExecutionID]*liveRun
+}
+
+// maxLive bounds the idle runs kept in memory; others are loaded when a fact comes.
+const maxLive = 4096
+
+// liveRun is one run in memory.
+type liveRun struct {
+	id hayate.ExecutionID
+
+	mu    sync.Mutex // guards queue and busy
+	queue []*told
+	busy  bool
+
+	// What follows belongs to the one who set busy.
+	x       hayate.Execution // the workflow's execution, as stored
+	run     stepper          // nil: to be loaded
+	version int64            // of the stored run; 0: not created
+	own     ownState
+	timer   *time.Timer
+}
+
+// ownState is what the router itself keeps of a run, in an entry of its own.
+type ownState struct {
+	// Definition is the digest of the definition that the run was started with.
+	Definition string `json:"definition"`
+	// Timers are those the run has set, by key.
+	Timers map[string]time.Time `json:"timers,omitempty"`
+}
+
+// ownEntry is the key of that entry; dialects use no such key.
+const ownEntry = "router"
+
+// told is a fact on its way to a run.
+type told struct {
+	fact flow.Fact
+	// complete ends the attempt whose outcome the fact is; nil where the child is
+	// completed already, or the fact is of no child.
+	complete *Completion
+	// child is completed in the store and waits to be told.
+	child hayate.ExecutionID
+	done  chan error
+}
+
+func (rs *runs) get(id hayate.ExecutionID) *liveRun {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.live == nil {
+		rs.live = map[hayate.ExecutionID]*liveRun{}
+	}
+	lr := rs.live[id]
+	if lr == nil {
+		lr = &liveRun{id: id}
+		rs.live[id] = lr
+	}
+	return lr
+}
+
+// drop forgets a run that nobody is stepping.
+func (rs *runs) drop(lr *liveRun) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	lr.mu.Lock()
+	defer lr.mu.Unlock()
+	if !lr.busy && len(lr.queue) == 0 && rs.live[lr.id] == lr {
+		if lr.timer != nil {
+			lr.timer.Stop()
+		}
+		delete(rs.live, lr.id)
+	}
+}
+
+func (rs *runs) full() bool {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	return len(rs.live) > maxLive
+}
+
+// tell hands a fact to a run and returns once what it leads to is durable.
+func (r *Router) tell(ctx context.Context, id hayate.ExecutionID, t *told) error {
+	t.done = make(chan error, 1)
+	lr := r.runs.get(id)
+	lr.mu.Lock()
+	lr.queue = append(lr.queue, t)
+	lead := !lr.busy
+	lr.busy = true
+	lr.mu.Unlock()
+	if lead {
+		r.lead(context.WithoutCancel(ctx), lr)
+	}
+	return <-t.done
+}
+
+// lead steps a run until no fact is left.
+func (r *Router) lead(ctx context.Context, lr *liveRun) {
+	for {
+		lr.mu.Lock()
+		batch := lr.queue
+		lr.queue = nil
+		if len(batch) == 0 {
+			lr.busy = false
+			over := lr.run == nil || lr.run.Status().Completed()
+			lr.mu.Unlock()
+			if over || r.runs.full() {
+				r.runs.drop(lr)
+			}
+			return
+		}
+		lr.mu.Unlock()
+		r.advance(ctx, lr, batch)
+	}
+}
+
+// advance steps a run by a batch of facts, in one commit where that works, else
+// one by one.
+func (r *Router) advance(ctx context.Context, lr *liveRun, batch []*told) {
+	err := r.stepOnce(ctx, lr, batch)
+	if err == nil || len(batch) == 1 && !errors.Is(err, hayate.ErrConflict) {
+		finish(batch, err)
+		return
+	}
+	for _, t := range batch {
+		finish([]*told{t}, r.stepAlone(ctx, lr, t))
+	}
+}
+
+func finish(batch []*told, err error) {
+	for _, t := range batch {
+		t.done <- err
+	}
+}
+
+// stepAlone steps a run by one fact, again and again while others step it too. A
+// completion that the store refuses although the run is as loaded is a stale
+// one: its worker is told so.
+func (r *Router) stepAlone(ctx context.Context, lr *liveRun, t *told) error {
+	var err error
+	for range maxRetries {
+		lr.run = nil
+		if t.complete != nil {
+			x, e := r.Execution(ctx, t.complete.Execution)
+			if e != nil {
+				return e
+			}
+			if x.Status.Completed() || x.Attempt != t.complete.Attempt {
+				return fmt.Errorf("execution %s is %s, attempt %d: %w", x.ID, x.Status, x.Attempt, hayate.ErrConflict)
+			}
+		}
+		if err = r.stepOnce(ctx, lr, []*told{t}); !errors.Is(err, hayate.ErrConflict) {
+			return err
+		}
+	}
+	return err
+}
+
+// step gathers what a batch of facts leads to.
+type step struct {
+	r        *Router
+	lr       *liveRun
+	at       time.Time
+	change   Change
+	head     json.RawMessage
+	entries  map[string]json.RawMessage
+	touched  bool
+	done     bool
+	own      ownState
+	x        hayate.Execution
+	ended    bool
+	failedAt []*told // children that failed before they began: facts of the next step
+	after    []func(context.Context)
+}
+
+// stepOnce tells the run all facts of a batch and commits the outcome.
+func (r *Router) stepOnce(ctx context.Context, lr *liveRun, batch []*told) error {
+	if lr.run == nil {
+		if err := r.loadRun(ctx, lr); err != nil {
+			return err
+		}
+	}
+	s := &step{r: r, lr: lr, at: r.now(), entries: map[string]json.RawMessage{}, own: lr.own, x: lr.x}
+	s.own.Timers = maps.Clone(lr.own.Timers)
+	for _, t := range batch {
+		if err := s.tell(ctx, t); err != nil {
+			lr.run = nil
+			return err
+		}
+	}
+	if err := s.commit(ctx); err != nil {
+		lr.run = nil
+		return err
+	}
+	return nil
+}
+
+// tell steps the run by one fact, fetching the datastore values it needs.
+func (s *step) tell(ctx context.Context, t *told) error {
+	if t.complete != nil {
+		s.change.Complete = append(s.change.Complete, *t.complete)
+		if t.complete.Result.Status.Completed() {
+			s.change.Told = append(s.change.Told, t.complete.Execution)
+		}
+	}
+	if t.child != "" {
+		s.change.Told = append(s.change.Told, t.child)
+	}
+	if t.fact.At.IsZero() {
+		t.fact.At = s.at
+	}
+	for range maxNeedRounds {
+		delta, commands, err := s.lr.run.Step(t.fact)
+		var need *flow.Need
+		switch {
+		case errors.As(err, &need):
+			if err := s.r.answer(ctx, &t.fact, need, contextUser(s.x.Context)); err != nil {
+				return err
+			}
+			continue
+		case errors.Is(err, hayate.ErrInvalid):
+			// A fact that the run cannot make sense of must not block the others: what
+			// happened is recorded, and somebody is told.
+			s.r.log.Error("run refused a fact", "run_id", s.lr.id, "fact", string(t.fact.Kind), "task", t.fact.Child.Task, "err", err)
+			return nil
+		case err != nil:
+			return err
+		}
+		return s.take(ctx, delta, commands)
+	}
+	return fmt.Errorf("run %s asks for ever more datastore keys: %w", s.lr.id, hayate.ErrInvalid)
+}
+
+// answer fetches the datastore values that a step asks for.
+func (r *Router) answer(ctx context.Context, f *flow.Fact, need *flow.Need, user string) error {
+	if f.Values == nil {
+		f.Values = map[flow.Lookup]flow.Value{}
+	}
+	for _, l := range need.Lookups {
+		k := Key{Scope: "user", User: user, Name: l.Key}
+		if name, ok := cutScope(l.Key, "system."); ok {
+			k = Key{Scope: "system", Name: name}
+		} else if name, ok := cutScope(l.Key, "user."); ok {
+			k.Name = name
+		}
+		got, err := r.data.Get(ctx, f.At, k)
+		if err != nil {
+			return fmt.Errorf("read datastore key %s: %w", l.Key, err)
+		}
+		it, found := got[k]
+		if found && l.Decrypt && it.Secret {
+			if it.Value, err = r.secrets.Open(it.Value); err != nil {
+				return fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
+			}
+		}
+		f.Values[l] = flow.Value{Value: it.Value, Found: found}
+	}
+	return nil
+}
+
+func cutScope(name, scope string) (string, bool) {
+	if len(name) > len(scope) && name[:len(scope)] == scope {
+		return name[len(scope):], true
+	}
+	return name, false
+}
+
+// take notes what one fact led to.
+func (s *step) take(ctx context.Context, d flow.Delta, commands []flow.Command) error {
+	if !d.Empty() {
+		s.touched = true
+		s.head = d.Head
+		maps.Copy(s.entries, d.Entries)
+		s.done = d.Done
+	}
+	for i := range commands {
+		c := &commands[i]
+		switch c.Kind {
+		case flow.StartChild:
+			if err := s.startChild(ctx, &c.Start); err != nil {
+				return err
+			}
+		case flow.SetTimer:
+			if s.own.Timers == nil {
+				s.own.Timers = map[string]time.Time{}
+			}
+			s.own.Timers[c.Timer] = s.at.Add(c.After)
+		case flow.Rest:
+			if err := s.move(c.Status); err != nil {
+				return err
+			}
+		case flow.Finish:
+			s.x.Result = workflowResult(c)
+			s.ended = true
+			if err := s.move(c.Status); err != nil {
+				return err
+			}
+		case flow.CancelChildren, flow.PauseChildren, flow.ResumeChildren:
+			kind := c.Kind
+			s.after = append(s.after, func(ctx context.Context) { s.r.tellChildren(ctx, s.lr.id, kind) })
+		}
+	}
+	return nil
+}
+
+// move brings the workflow's own execution to a status. A detour over running is
+// taken where the direct way is not legal.
+func (s *step) move(to hayate.Status) error {
+	if s.x.Status == to {
+		return nil
+	}
+	if !s.x.Status.CanBecome(to) && s.x.Status.CanBecome(hayate.StatusRunning) {
+		if err := s.x.To(hayate.StatusRunning, s.at); err != nil {
+			return err
+		}
+	}
+	return s.x.To(to, s.at)
+}
+
+// workflowResult is the result of a workflow in StackStorm's shape.
+func workflowResult(c *flow.Command) json.RawMessage {
+	out := struct {
+		Errors json.RawMessage `json:"errors,omitempty"`
+		Output json.RawMessage `json:"output"`
+	}{c.Errors, orNull(c.Output)}
+	b, err := json.Marshal(out)
+	if err != nil {
+		return errorResult("the workflow's output is not JSON: " + err.Error())
+	}
+	return b
+}
+
+// place is where in its run a child execution belongs; it is part of the child's
+// context, below "orquesta" as in StackStorm.
+type place struct {
+	Run     hayate.ExecutionID `json:"workflow_execution_id"`
+	Task    string             `json:"task_name"`
+	TaskID  string             `json:"task_id"`
+	TaskEx  string             `json:"task_execution_id"`
+	Route   int                `json:"task_route"`
+	Item    *int               `json:"item_id"`
+	Entry   int                `json:"task_entry"`
+	Attempt int                `json:"task_attempt"`
+}
+
+// placeOf reads a child's place from its context.
+func placeOf(x *hayate.Execution) (place, error) {
+	var c struct {
+		Orquesta *place `json:"orquesta"`
+	}
+	if err := json.Unmarshal(x.Context, &c); err != nil || c.Orquesta == nil {
+		return place{}, fmt.Errorf("execution %s does not say which task of %s it is: %w", x.ID, x.Parent, hayate.ErrInvalid)
+	}
+	return *c.Orquesta, nil
+}
+
+// childFact is what a run is told of a child.
+func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at time.Time) (flow.Fact, error) {
+	p, err := placeOf(x)
+	if err != nil {
+		return flow.Fact{}, err
+	}
+	c := flow.Child{Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
+	if p.Item != nil {
+		c.Item = *p.Item
+	}
+	return flow.Fact{Kind: flow.ChildChanged, At: at, Child: c}, nil
+}
+
+// startChild makes the execution of a task. A task that cannot be started is an
+// execution that has failed, with the reason.
+func (s *step) startChild(ctx context.Context, st *flow.Start) error {
+	p := &s.x
+	id := hayate.ChildExecutionID(hayate.IDTime(string(p.Root)), s.lr.id, st.Entry, st.Item, st.Attempt)
+	pl := place{Run: s.lr.id, Task: st.Task, TaskID: st.Task, Route: st.Route, Entry: st.Entry, Attempt: st.Attempt,
+		TaskEx: hayate.NewID(hayate.IDTime(string(p.Root)), "task", string(s.lr.id), fmt.Sprint(st.Entry))}
+	if st.Item >= 0 {
+		pl.Item = &st.Item
+	}
+	x := hayate.Execution{ID: id, Parent: s.lr.id, Root: p.Root, Trace: p.Trace, Event: p.Event, Rule: p.Rule, Lineage: p.Lineage,
+		Action: hayate.Ref(st.Action), Created: s.at, Status: hayate.StatusScheduled, Log: []hayate.Transition{{Time: s.at, Status: hayate.StatusRequested}}}
+	if st.Delay > 0 {
+		x.Status, x.NotBefore = hayate.StatusDelayed, s.at.Add(st.Delay)
+	}
+	x.Log = append(x.Log, hayate.Transition{Time: s.at, Status: x.Status})
+	b, ok := s.r.cat.Load().actions[x.Action]
+	x.Context = childContext(p, &pl, x.Action.Pack())
+	var err error
+	switch {
+	case !ok:
+		err = render.Errorf(render.Schema, "Action \"%s\" cannot be found.", st.Action)
+	case !b.Enabled:
+		err = render.Errorf(render.Schema, "Action \"%s\" is disabled.", st.Action)
+	default:
+		x.Runner, x.Idempotent = b.Runner, b.Idempotent || isWorkflow(b.Runner)
+		err = s.renderChild(ctx, b, st.Input, &x)
+	}
+	if err != nil {
+		if _, isRender := render.AsError(err); !isRender {
+			return err
+		}
+		x.Result, x.NotBefore = errorResult(err.Error()), time.Time{}
+		if err := x.To(hayate.StatusFailed, s.at); err != nil {
+			return err
+		}
+		f, ferr := childFact(&x, hayate.StatusFailed, x.Result, s.at)
+		if ferr != nil {
+			return ferr
+		}
+		s.failedAt = append(s.failedAt, &told{fact: f, child: x.ID, done: make(chan error, 1)})
+	}
+	s.change.Insert = append(s.change.Insert, x)
+	return nil
+}
+
+func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMessage, x *hayate.Execution) error {
+	var kv kvReader
+	params, err := s.r.render(ctx, b, input, &render.Scope{ActionContext: x.Context, User: contextUser(x.Context)}, &kv, s.at)
+	if err != nil {
+		return err
+	}
+	x.Parameters, err = b.plan.Seal(params, s.r.secrets.Seal)
+	return err
+}
+
+// childContext is the context that StackStorm gives to a task's execution.
+func childContext(p *hayate.Execution, pl *place, pack string) json.RawMessage {
+	parent := p.Context
+	if len(parent) == 0 {
+		parent = json.RawMessage("{}")
+	}
+	var with map[string]json.RawMessage
+	if json.Unmarshal(parent, &with) != nil {
+		with = map[string]json.RawMessage{}
+	}
+	user := with["user"]
+	with["execution_id"] = json.RawMessage(fmt.Sprintf("%q", p.ID))
+	b, err := json.Marshal(struct {
+		User     json.RawMessage            `json:"user,omitempty"`
+		Pack     string                     `json:"pack"`
+		Parent   map[string]json.RawMessage `json:"parent"`
+		Orquesta *place                     `json:"orquesta"`
+	}{user, pack, with, pl})
+	if err != nil {
+		panic(err) // raw messages that were just read, and strings
+	}
+	return b
+}
+
+// commit makes the step durable and does what it asks for.
+func (s *step) commit(ctx context.Context) error {
+	lr := s.lr
+	created := lr.version == 0
+	if s.touched || created {
+		own, err := json.Marshal(s.own)
+		if err != nil {
+			return err
+		}
+		if created || !maps.Equal(s.own.Timers, lr.own.Timers) {
+			s.entries[ownEntry] = own
+		}
+		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: s.head, Entries: s.entries, Wake: s.wake(), Done: s.ended}
+	}
+	moved := s.x.Status != lr.x.Status
+	if moved {
+		s.x.Worker, s.x.LeaseUntil = "", time.Time{}
+		s.change.Update = append(s.change.Update, s.x)
+	}
+	if s.change.Run == nil && len(s.change.Update)+len(s.change.Complete)+len(s.change.Told)+len(s.change.Insert) == 0 {
+		return nil
+	}
+	if err := s.r.store.Commit(ctx, s.change); err != nil {
+		return fmt.Errorf("step run %s: %w", lr.id, err)
+	}
+	if moved {
+		s.x.Version++
+	}
+	if s.change.Run != nil {
+		lr.version++
+	}
+	lr.x, lr.own = s.x, s.own
+	s.aftermath(ctx)
+	return nil
+}
+
+// wake is when the run wants to be swept next: at its first timer.
+func (s *step) wake() time.Time {
+	var first time.Time
+	for _, at := range s.own.Timers {
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
+}
+
+// aftermath does what a committed step asks for.
+func (s *step) aftermath(ctx context.Context) {
+	r, lr := s.r, s.lr
+	r.dispatch(ctx, s.change.Insert)
+	if len(s.failedAt) > 0 {
+		lr.mu.Lock()
+		lr.queue = append(lr.queue, s.failedAt...)
+		lr.mu.Unlock()
+	}
+	r.setAlarm(lr, s.wake())
+	for _, f := range s.after {
+		f(ctx)
+	}
+	if s.ended {
+		r.metrics.ended(s.x.Status)
+		r.log.Info("execution ended", "execution_id", s.x.ID, "action", s.x.Action, "status", s.x.Status, "trace", s.x.Trace)
+		r.announce(ctx, &s.x, Completion{At: s.at, Result: hayate.Result{Status: s.x.Status, Value: s.x.Result}})
+		r.tellParent(ctx, &s.x)
+	}
+}
+
+// tellParent passes the end (or the pause) of a workflow on to the workflow it is
+// a task of. Where that fails the sweeper does it: the store knows what is untold.
+func (r *Router) tellParent(ctx context.Context, x *hayate.Execution) {
+	if x.Parent == "" {
+		return
+	}
+	f, err := childFact(x, x.Status, x.Result, r.now())
+	if err == nil {
+		t := &told{fact: f}
+		if x.Status.Completed() {
+			t.child = x.ID
+		}
+		err = r.tell(ctx, x.Parent, t)
+	}
+	if err != nil {
+		r.log.Warn("parent not told, the sweeper will", "execution_id", x.ID, "run_id", x.Parent, "err", err)
+	}
+}
+
+// setAlarm arranges that the run is told of its next timer.
+func (r *Router) setAlarm(lr *liveRun, wake time.Time) {
+	if lr.timer != nil {
+		lr.timer.Stop()
+		lr.timer = nil
+	}
+	if wake.IsZero() || r.closing.Load() {
+		return
+	}
+	id := lr.id
+	lr.timer = time.AfterFunc(max(wake.Sub(r.now()), 0), func() {
+		if !r.closing.Load() {
+			r.tick(context.Background(), id)
+		}
+	})
+}

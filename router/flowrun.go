@@ -1,0 +1,287 @@
+package router
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows/flow"
+)
+
+// definitions keeps parsed workflows by their digest: parsing costs far more than
+// a step. It forgets everything when it is full.
+type definitions struct {
+	mu sync.Mutex
+	m  map[string]parsed
+}
+
+type parsed struct {
+	def      definition
+	problems []flow.Problem
+}
+
+const maxDefinitions = 2048
+
+// parse reads a workflow, once for each text.
+func (d *definitions) parse(runner string, text []byte) (string, parsed) {
+	sum := sha256.Sum256(text)
+	digest := "sha256:" + hex.EncodeToString(sum[:])
+	key := runner + " " + digest
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p, ok := d.m[key]; ok {
+		return digest, p
+	}
+	if d.m == nil || len(d.m) >= maxDefinitions {
+		d.m = map[string]parsed{}
+	}
+	def, problems := dialects[runner](text, digest, flow.Options{Known: []string{"st2", "parent"}})
+	d.m[key] = parsed{def, problems}
+	return digest, d.m[key]
+}
+
+// beginRun starts the run of a workflow's execution. It is what performing such
+// an execution means: the commit that creates the run is the claim.
+func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
+	b := r.cat.Load().actions[x.Action]
+	if b == nil {
+		return r.failRun(ctx, x, errorResult(fmt.Sprintf("Action %q doesn't exist (any more)", x.Action)))
+	}
+	if len(b.workflow) == 0 {
+		return r.failRun(ctx, x, errorResult(fmt.Sprintf("the workflow of %s cannot be read: its entry point %q is not in the pack", x.Action, b.EntryPoint)))
+	}
+	digest, p := r.definitions.parse(b.Runner, b.workflow)
+	if len(p.problems) > 0 || p.def == nil {
+		return r.failRun(ctx, x, problemResult(p.problems))
+	}
+	inputs, err := r.runInputs(ctx, x, b)
+	if err != nil {
+		return r.failRun(ctx, x, errorResult(err.Error()))
+	}
+	// The text itself is kept by content, so that a pack registered anew never
+	// changes a run in flight.
+	if _, err := r.blobs.Put(ctx, strings.NewReader(string(b.workflow))); err != nil {
+		return err
+	}
+	lr := r.runs.get(x.ID)
+	t := &told{done: make(chan error, 1), fact: flow.Fact{Kind: flow.Started, Inputs: inputs, Context: runContext(x, b)}}
+	lr.mu.Lock()
+	if lr.busy {
+		lr.mu.Unlock()
+		return fmt.Errorf("run %s is being stepped: %w", x.ID, hayate.ErrConflict)
+	}
+	lr.busy = true
+	lr.run, lr.version, lr.x, lr.own = p.def.start(string(x.ID)), 0, *x, ownState{Definition: digest}
+	lr.queue = append([]*told{t}, lr.queue...)
+	lr.mu.Unlock()
+	// Running is part of the first commit; a workflow has no worker and no lease.
+	lr.x.Attempt++
+	r.lead(context.WithoutCancel(ctx), lr)
+	return <-t.done
+}
+
+// runInputs are the parameters of a workflow, defaults filled in.
+func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAction) (json.RawMessage, error) {
+	kv := kvReader{r: r}
+	user := contextUser(x.Context)
+	for range maxNeedRounds {
+		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user}, x.Parameters)
+		if err != nil {
+			return nil, err
+		}
+		if len(need) == 0 {
+			return final.Action, nil
+		}
+		if err := kv.fetch(ctx, x.Created, user, need); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+}
+
+// runContext is what ctx() of a workflow holds besides its inputs: st2 and parent.
+func runContext(x *hayate.Execution, b *boundAction) json.RawMessage {
+	var c struct {
+		Parent json.RawMessage `json:"parent,omitempty"`
+	}
+	if json.Unmarshal(x.Context, &c) != nil {
+		c.Parent = nil
+	}
+	out, err := json.Marshal(map[string]any{
+		"parent": orNull(c.Parent),
+		"st2": map[string]any{"action_execution_id": x.ID, "workflow_execution_id": x.ID, "api_url": "", "user": contextUser(x.Context),
+			"pack": b.Pack, "action": x.Action, "runner": x.Runner},
+	})
+	if err != nil {
+		panic(err) // strings and a raw message that was just read
+	}
+	return out
+}
+
+// problemResult is the result of a workflow that inspection refused.
+func problemResult(ps []flow.Problem) json.RawMessage {
+	type entry struct {
+		Type string `json:"type"`
+		flow.Problem
+	}
+	es := make([]entry, len(ps))
+	for i, p := range ps {
+		es[i] = entry{p.Category, p}
+	}
+	b, err := json.Marshal(map[string]any{"errors": es, "output": nil})
+	if err != nil {
+		panic(err) // strings and numbers
+	}
+	return b
+}
+
+// failRun ends a workflow that cannot begin.
+func (r *Router) failRun(ctx context.Context, x *hayate.Execution, result json.RawMessage) error {
+	at := r.now()
+	y := *x
+	if err := y.To(hayate.StatusRunning, at); err != nil {
+		return err
+	}
+	if err := y.To(hayate.StatusFailed, at); err != nil {
+		return err
+	}
+	y.Result, y.Worker, y.LeaseUntil = result, "", time.Time{}
+	if err := r.store.Commit(ctx, Change{Update: []hayate.Execution{y}}); err != nil {
+		return fmt.Errorf("fail execution %s: %w", x.ID, err)
+	}
+	r.metrics.ended(y.Status)
+	r.log.Info("execution ended", "execution_id", y.ID, "action", y.Action, "status", y.Status, "trace", y.Trace)
+	r.tellParent(ctx, &y)
+	return nil
+}
+
+// loadRun brings a stored run into memory.
+func (r *Router) loadRun(ctx context.Context, lr *liveRun) error {
+	x, err := r.Execution(ctx, lr.id)
+	if err != nil {
+		return err
+	}
+	st, err := r.store.Run(ctx, lr.id)
+	if err != nil {
+		return fmt.Errorf("load run %s: %w", lr.id, err)
+	}
+	var own ownState
+	if err := json.Unmarshal(st.Entries[ownEntry], &own); err != nil {
+		return fmt.Errorf("load run %s: its router entry: %v: %w", lr.id, err, hayate.ErrInvalid)
+	}
+	delete(st.Entries, ownEntry)
+	text, err := r.readBlob(ctx, own.Definition)
+	if err != nil {
+		return fmt.Errorf("load run %s: its definition: %w", lr.id, err)
+	}
+	_, p := r.definitions.parse(x.Runner, text)
+	if p.def == nil {
+		return fmt.Errorf("load run %s: its definition cannot be read any more: %w", lr.id, hayate.ErrInvalid)
+	}
+	run, err := p.def.load(string(lr.id), st.Head, st.Entries)
+	if err != nil {
+		return fmt.Errorf("load run %s: %w", lr.id, err)
+	}
+	lr.x, lr.run, lr.version, lr.own = x, run, st.Version, own
+	return nil
+}
+
+func (r *Router) readBlob(ctx context.Context, hash string) ([]byte, error) {
+	rd, err := r.blobs.Get(ctx, hash)
+	if err != nil {
+		return nil, err
+	}
+	defer rd.Close()
+	return io.ReadAll(rd)
+}
+
+// tick tells a run of its timers that have come.
+func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
+	st, err := r.store.Run(ctx, id)
+	if err != nil {
+		r.log.Warn("timers of run not read", "run_id", id, "err", err)
+		return
+	}
+	var own ownState
+	if err := json.Unmarshal(st.Entries[ownEntry], &own); err != nil {
+		r.log.Error("timers of run not read", "run_id", id, "err", err)
+		return
+	}
+	at := r.now()
+	for key, due := range own.Timers {
+		if due.After(at) {
+			continue
+		}
+		if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: flow.TimerDue, At: at, Timer: key}}); err != nil {
+			r.log.Warn("run not told of its timer, the sweeper will", "run_id", id, "timer", key, "err", err)
+		}
+	}
+}
+
+// tellChildren passes a wish on to the children of a run that still run.
+func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind flow.CommandKind) {
+	p, err := r.store.Executions(ctx, Query{Parent: id, Limit: -1})
+	if err != nil {
+		r.log.Error("children not told", "run_id", id, "wish", string(kind), "err", err)
+		return
+	}
+	for _, c := range p.Items {
+		if c.Status.Completed() {
+			continue
+		}
+		switch {
+		case kind == flow.CancelChildren:
+			_, err = r.Cancel(ctx, c.ID, "")
+		case !isWorkflow(c.Runner):
+			continue
+		case kind == flow.PauseChildren:
+			_, err = r.Pause(ctx, c.ID)
+		default:
+			_, err = r.Resume(ctx, c.ID)
+		}
+		if err != nil && !errors.Is(err, hayate.ErrConflict) {
+			r.log.Error("child not told", "execution_id", c.ID, "wish", string(kind), "err", err)
+		}
+	}
+}
+
+// Pause asks a running workflow to start no further tasks; it is paused once
+// those that run have ended. ErrInvalid for anything but a workflow.
+func (r *Router) Pause(ctx context.Context, id hayate.ExecutionID) (hayate.Execution, error) {
+	return r.wish(ctx, id, flow.PauseAsked, "paused", hayate.StatusRunning, hayate.StatusResuming, hayate.StatusPausing)
+}
+
+// Resume lets a paused workflow go on.
+func (r *Router) Resume(ctx context.Context, id hayate.ExecutionID) (hayate.Execution, error) {
+	return r.wish(ctx, id, flow.ResumeAsked, "resumed", hayate.StatusPaused, hayate.StatusPausing)
+}
+
+func (r *Router) wish(ctx context.Context, id hayate.ExecutionID, kind flow.FactKind, done string, from ...hayate.Status) (hayate.Execution, error) {
+	x, err := r.Execution(ctx, id)
+	if err != nil {
+		return x, err
+	}
+	if !isWorkflow(x.Runner) {
+		return x, fmt.Errorf("execution %s is run by %s; only workflows can be %s: %w", id, x.Runner, done, hayate.ErrInvalid)
+	}
+	ok := false
+	for _, st := range from {
+		ok = ok || x.Status == st
+	}
+	if !ok {
+		return x, fmt.Errorf("execution %s is %s and cannot be %s: %w", id, x.Status, done, hayate.ErrConflict)
+	}
+	if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: kind}}); err != nil {
+		return x, fmt.Errorf("execution %s: %w", id, err)
+	}
+	return r.Execution(ctx, id)
+}
