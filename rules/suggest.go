@@ -11,6 +11,12 @@ func unbounded() alternative {
 func didYouMean(name string, known []string) string {
 	best, least := "", len(name)/2+1
 	for _, k := range known {
+		// The longer word for the same thing is the likeliest.
+		if len(name) > 3 && len(k) > len(name) && k[:len(name)] == name {
+			return ", did you mean " + quote(k) + "?"
+		}
+	}
+	for _, k := range known {
 		if d := distance(name, k, least); d < least {
 			best, least = k, d
 		}

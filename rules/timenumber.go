@@ -15,7 +15,7 @@ func (p *timeParser) number(i int) (int, bool) {
 	next := p.token(i + 1)
 	switch {
 	case len(p.ymd) == 3 && (n == 2 || n == 4) && isDigits(tok) && p.hour == nil &&
-		(!p.has(i+1) || next == " " || indexIn(next, timeUnits) >= 0):
+		(!p.has(i+1) || next != ":" && indexIn(next, timeUnits) < 0):
 		p.hour = intp(atoi(tok[:2]))
 		if n == 4 {
 			p.minute = intp(atoi(tok[2:]))

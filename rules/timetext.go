@@ -356,7 +356,7 @@ func (p *timeParser) setSeconds(s string) bool {
 
 // setMinutes reads minutes with an optional fraction.
 func (p *timeParser) setMinutes(x float64) {
-	p.minute = intp(int(x))
+	p.minute, p.second = intp(int(x)), nil
 	if rest := x - math.Floor(x); rest > 0 {
 		p.second = intp(int(60 * rest))
 	}

@@ -1,0 +1,309 @@
+package rules
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
+
+// Severity says how bad a finding is.
+type Severity string
+
+// The severities.
+const (
+	Error   Severity = "error"   // the rule does not compile
+	Warning Severity = "warning" // it compiles, and can hardly be meant so
+	Note    Severity = "note"    // it may be meant so
+)
+
+// Finding is something in a rule that its author should look at.
+type Finding struct {
+	Rule     hayate.Ref `json:"rule"`
+	Field    []string   `json:"field"` // as in Problem
+	Severity Severity   `json:"severity"`
+	// Code names the kind of finding: invalid, never, contradiction, always,
+	// duplicate, regex, ambiguous, spelling.
+	Code string `json:"code"`
+	Text string `json:"text"`
+	Fix  string `json:"fix,omitempty"`
+}
+
+// Lint looks for mistakes in rules, enabled or not, that Compile cannot refuse:
+// conditions that never hold or contradict each other, rules that say the same,
+// expressions that engines read differently, costly regular expressions. The
+// findings come in the order of the rules.
+func Lint(rs []hayate.Rule) []Finding {
+	l := linter{seen: map[string]hayate.Ref{}}
+	for i := range rs {
+		l.lint(&rs[i])
+	}
+	return l.out
+}
+
+type linter struct {
+	rule *hayate.Rule
+	out  []Finding
+	seen map[string]hayate.Ref // conditions, spelt in one way: the first rule that has them
+}
+
+func (l *linter) add(s Severity, code, fix string, field []string, format string, args ...any) {
+	l.out = append(l.out, Finding{l.rule.Ref(), field, s, code, fmt.Sprintf(format, args...), fix})
+}
+
+func (l *linter) lint(r *hayate.Rule) {
+	l.rule = r
+	g := &grower{w: newPaths()}
+	c, bad := compileRule(g, r)
+	if len(bad) > 0 {
+		for _, err := range bad {
+			for _, p := range Problems(err) {
+				l.add(Error, "invalid", "", p.Field, "%s", p.Text)
+			}
+		}
+		return
+	}
+	if !c.typed && c.filters == nil && c.clauses == nil && (c.criteria == nil || len(c.criteria.list) == 0) {
+		l.add(Warning, "always", "trigger: {type: …}", []string{"trigger"}, "the rule has neither trigger nor conditions: every event matches")
+	}
+	if c.criteria != nil {
+		for i := range c.criteria.list {
+			l.criterion(&c.criteria.list[i], []string{"criteria", c.criteria.list[i].key}, "trigger")
+		}
+		l.contradictions(c.criteria.list, []string{"criteria"})
+	}
+	for _, ps := range c.clauses {
+		l.clause(g.w, ps)
+	}
+	if c.filters != nil {
+		l.filter(c.filters, []string{"filters"})
+	}
+	l.duplicate(r)
+}
+
+// criterion looks at one criterion.
+func (l *linter) criterion(c *criterion, at []string, root string) {
+	p := &c.pattern
+	switch {
+	case c.missing:
+		l.add(Warning, "never", "type: equals", at, "has no type: it never holds")
+		return
+	case c.wrong != nil:
+		l.add(Warning, "never", "", at, "the key cannot be read: %v", c.wrong)
+	case c.root != "" && c.root != root && c.root != "system":
+		l.add(Warning, "never", root+"."+c.key, at, "the key does not begin with %s: it leads nowhere", root)
+	}
+	if strings.ToLower(c.name) != c.name {
+		l.add(Warning, "spelling", "type: "+strings.ToLower(c.name), at, "operators are written in lower case")
+	}
+	if p.val == nil && p.tmpl == nil && c.op != opNotEquals {
+		if c.op == opExistsValue || c.op == opMissingValue {
+			l.add(Note, "spelling", "pattern: true", at, "StackStorm refuses a criterion without pattern, even beside %s", c.name)
+		} else {
+			l.add(Warning, "never", "pattern: …", at, "has no pattern: it never holds")
+		}
+		return
+	}
+	switch {
+	case p.tmpl != nil && p.tmpl.wrong != nil:
+		l.add(Warning, "never", "", at, "the template cannot be read: %v", p.tmpl.wrong)
+	case p.reErr != nil:
+		l.add(Warning, "never", "", at, "the pattern is no regular expression: %v", p.reErr)
+	case p.re != nil:
+		l.regex(p.text, at)
+	}
+	if f := c.failures(newCensus(newPaths(), 0)); f.unknown && p.tmpl == nil && p.reErr == nil && c.path != noPath && c.fold == 0 {
+		switch c.op {
+		case opStarts, opEnds, opStartsFold, opEndsFold, opEqualsFold, opMatchWildcard, opHasFold, opHasNotFold:
+			l.add(Warning, "never", "", at, "%s takes a string, the pattern is %s: every event gives an error", c.name, p.doc.describe())
+		}
+	}
+	if c.op == opSearch {
+		if !slices.Contains([]string{"any", "all", "any2any", "all2any"}, c.condition) {
+			l.add(Warning, "never", "condition: any", at, "search needs a condition: any, all, any2any or all2any")
+		}
+		for i := range c.children {
+			l.criterion(&c.children[i], append(slices.Clip(at), "pattern", c.children[i].key), "item")
+		}
+		l.contradictions(c.children, append(slices.Clip(at), "pattern"))
+	}
+}
+
+// costly are the constructs that RE2 does not have: they run on a machine that
+// goes back, and is stopped after a number of steps.
+var costly = []struct{ construct, name string }{
+	{"(?=", "look-ahead"}, {"(?!", "look-ahead"}, {"(?<=", "look-behind"}, {"(?<!", "look-behind"}, {"(?P=", "a back-reference"}, {"(?>", "an atomic group"}, {"(?(", "a conditional"},
+}
+
+func (l *linter) regex(s string, at []string) {
+	for _, c := range costly {
+		if strings.Contains(s, c.construct) {
+			l.add(Note, "regex", "", at, "the regular expression has %s (%s…): its time is not linear, and a long match is given up", c.name, c.construct)
+			return
+		}
+	}
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == '\\' {
+			if c := s[i+1]; c >= '1' && c <= '9' {
+				l.add(Note, "regex", "", at, `the regular expression has a back-reference (\%c): its time is not linear, and a long match is given up`, c)
+				return
+			}
+			i++
+		}
+	}
+}
+
+// contradictions looks for criteria on one field that cannot hold together.
+func (l *linter) contradictions(list []criterion, at []string) {
+	for i := range list {
+		a := &list[i]
+		if a.missing || a.pattern.tmpl != nil || a.wrong != nil {
+			continue
+		}
+		for k := range list {
+			b := &list[k]
+			if k == i || b.missing || b.pattern.tmpl != nil || a.field() != b.field() {
+				continue
+			}
+			if why := contradict(a, b, i < k); why != "" {
+				l.add(Warning, "contradiction", "", append(slices.Clip(at), b.key), "never holds together with %s: %s", a.key, why)
+			}
+		}
+	}
+}
+
+// field is the key without its suffix.
+func (c *criterion) field() string {
+	f, _, _ := strings.Cut(c.key, "#")
+	return f
+}
+
+// contradict says why b cannot hold where a does; first avoids saying it twice.
+func contradict(a, b *criterion, first bool) string {
+	holds := func(v any) bool {
+		re, reErr := compileRegex(b.op, b.pattern.val)
+		ok, err := apply(b.op, v, b.pattern.val, operands{re: re, reErr: reErr, now: time.Unix(0, 0)})
+		return ok && err == nil
+	}
+	if b.op == opSearch || b.op == opYounger || b.op == opOlder || b.fold != 0 || a.fold != 0 || b.pattern.reErr != nil {
+		return ""
+	}
+	both := a.op == b.op
+	switch a.op {
+	case opEquals:
+		if (!both || first) && a.pattern.val != nil && !holds(a.pattern.val) {
+			return "that wants " + string(encode(a.pattern.val))
+		}
+	case opInside:
+		l, ok := a.pattern.val.(value.List)
+		if ok && b.op != opEquals && (!both || first) && len(l) > 0 && !slices.ContainsFunc(l, holds) {
+			return "that wants one of " + string(encode(l))
+		}
+	case opMissingValue:
+		if !holds(nil) && (b.op == opExistsValue || b.op == opLess || b.op == opGreater) {
+			return "that wants the field to be absent"
+		}
+	case opGreater:
+		if b.op == opLess && a.pattern.isNum && b.pattern.isNum && a.pattern.num.lo >= b.pattern.num.lo {
+			return fmt.Sprintf("nothing is greater than %s and less than %s", a.pattern.num.text, b.pattern.num.text)
+		}
+	}
+	return ""
+}
+
+// clause looks at one conjunction of a pattern.
+func (l *linter) clause(w *paths, ps []predicate) {
+	for i := range ps {
+		at := append([]string{"pattern"}, w.names(ps[i].path)...)
+		nots := 0
+		for k := range ps[i].alts {
+			if ps[i].alts[k].op == opNot {
+				nots++
+			}
+		}
+		if nots > 1 {
+			l.add(Warning, "always", "one anything-but with a list", at, "several anything-but in one list exclude nothing: each value is allowed by the other one")
+		}
+		for k := range i {
+			if ps[k].path == ps[i].path && disjoint(&ps[k], &ps[i]) {
+				l.add(Warning, "contradiction", "", at, "two conditions on this field exclude each other, unless it is a list")
+			}
+		}
+	}
+}
+
+// disjoint says whether no value satisfies both predicates, as far as their
+// alternatives are single values or ranges.
+func disjoint(a, b *predicate) bool {
+	for i := range a.alts {
+		for k := range b.alts {
+			if mayMeet(&a.alts[i], &b.alts[k]) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func mayMeet(a, b *alternative) bool {
+	var v view
+	for range 2 {
+		if x := a.example(); x != nil && a.op != opFold && a.op != opIP {
+			f := a.sample()
+			return v.holds(b, &f)
+		}
+		a, b = b, a
+	}
+	if a.op == opRange && b.op == opRange {
+		return math.Max(a.lo, b.lo) <= math.Min(a.hi, b.hi)
+	}
+	return (a.op == opAbsent) == (b.op == opAbsent)
+}
+
+// sample is a field that has an alternative's value.
+func (a *alternative) sample() field {
+	switch a.op {
+	case opNumber:
+		return field{kind: kindNumber, val: []byte(a.text)}
+	case opTrue:
+		return field{kind: kindTrue}
+	case opFalse:
+		return field{kind: kindFalse}
+	}
+	return field{kind: kindString, val: []byte(a.text)}
+}
+
+func (l *linter) filter(f *filter, at []string) {
+	if f.kind == filterSQL && f.sql.Mixed() {
+		l.add(Warning, "ambiguous", "parentheses", at, "AND, OR and XOR stand side by side: engines read that differently; here they go from left to right: %s", f.sql)
+	}
+	for i := range f.of {
+		l.filter(&f.of[i], append(slices.Clip(at), fmt.Sprint(i)))
+	}
+}
+
+// duplicate notices rules with the same trigger and conditions.
+func (l *linter) duplicate(r *hayate.Rule) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%q %q %s", cmp.Or(r.Kind, hayate.KindStandard), r.Trigger.Type, TriggerParameters(r.Trigger.Type, r.Trigger.Parameters))
+	for _, raw := range [][]byte{r.Criteria, r.Pattern, r.Filters} {
+		v, err := value.Decode(raw)
+		if err != nil {
+			v = nil
+		}
+		if m, ok := v.(*value.Map); ok && m.Len() == 0 {
+			v = nil
+		}
+		fmt.Fprintf(&b, " %s", encode(sorted(v)))
+	}
+	if first, ok := l.seen[b.String()]; ok {
+		l.add(Note, "duplicate", "", []string{"trigger"}, "rule %s has the same trigger and conditions: both fire for the same events", first)
+		return
+	}
+	l.seen[b.String()] = r.Ref()
+}
