@@ -70,7 +70,7 @@ func TestFormatFieldsIsPythons(t *testing.T) {
 	for format, want := range map[string]string{
 		"{} {}":       "0 [] 1 []",
 		"{1}{{}}":     "1 []{}",
-		"{a.b[0][k]}": "a [{true b} {false 0} {false k}]",
+		"{a.b[0][k]}": "a[{true b} {false 0} {false k}]",
 		"{:>6}":       "  0 []",
 		"{!r}":        "'0 []'",
 		"{a!s:*^{w}}": "ValueError: Invalid format specifier",

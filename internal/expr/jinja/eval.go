@@ -1,0 +1,652 @@
+package jinja
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
+)
+
+func (n *constExpr) eval(*state) (any, error) { return n.v, nil }
+
+// raw evaluates an expression but leaves a lazy value as it is.
+func (s *state) raw(x expr) (any, error) {
+	switch x := x.(type) {
+	case *nameExpr:
+		v, err := s.lookup(x.name)
+		if err != nil {
+			err = locate(err, x.pos)
+		}
+		return v, err
+	case *attrExpr:
+		return x.raw(s)
+	case *itemExpr:
+		return x.raw(s)
+	}
+	return x.eval(s)
+}
+
+func (n *nameExpr) eval(s *state) (any, error) {
+	v, err := s.raw(n)
+	if err != nil {
+		return nil, err
+	}
+	return s.resolve(v)
+}
+
+func (n *nsExpr) eval(s *state) (any, error) { return s.env.undefinedName(n.name), nil }
+
+func (s *state) evalAll(xs []expr) ([]any, error) {
+	out := make([]any, len(xs))
+	for i, x := range xs {
+		v, err := x.eval(s)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = v
+	}
+	return out, s.budget.Step(len(xs) + 1)
+}
+
+func (n *tupleExpr) eval(s *state) (any, error) {
+	items, err := s.evalAll(n.items)
+	if err == nil {
+		err = s.grow(16 * len(items))
+	}
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return value.Tuple(items), nil
+}
+
+func (n *listExpr) eval(s *state) (any, error) {
+	items, err := s.evalAll(n.items)
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	v, err := s.list(items)
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return v, nil
+}
+
+func (n *dictExpr) eval(s *state) (any, error) {
+	m := value.NewMap(len(n.keys))
+	if err := s.grow(32 * len(n.keys)); err != nil {
+		return nil, locate(err, n.pos)
+	}
+	for i := range n.keys {
+		k, err := n.keys[i].eval(s)
+		if err != nil {
+			return nil, err
+		}
+		v, err := n.vals[i].eval(s)
+		if err != nil {
+			return nil, err
+		}
+		if err := hashable(k); err != nil {
+			return nil, locate(err, n.pos)
+		}
+		m.Set(plainKey(k), v)
+	}
+	return m, nil
+}
+
+// hashable refuses what cannot be a key.
+func hashable(k any) error {
+	if u, ok := k.(*Undefined); ok && u.Strict {
+		return u.err()
+	}
+	return value.Hashable(k)
+}
+
+// plainKey turns safe text into text, so that maps find it.
+func plainKey(k any) any {
+	if m, ok := k.(Markup); ok {
+		return string(m)
+	}
+	return k
+}
+
+func (n *condExpr) eval(s *state) (any, error) {
+	t, err := n.test.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := s.truth(t)
+	switch {
+	case err != nil:
+		return nil, locate(err, n.pos)
+	case ok:
+		return n.yes.eval(s)
+	case n.no == nil:
+		// Jinja uses the lenient class here, whatever is configured.
+		return &Undefined{Hint: "the inline if-expression on line " + value.Repr(int64(n.line)) +
+			" evaluated to false and no else section was defined.", Class: "UndefinedError"}, nil
+	}
+	return n.no.eval(s)
+}
+
+func (n *boolExpr) eval(s *state) (any, error) {
+	l, err := n.l.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := s.truth(l)
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	if ok == n.or {
+		return l, nil
+	}
+	return n.r.eval(s)
+}
+
+func (n *notExpr) eval(s *state) (any, error) {
+	x, err := n.x.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := s.truth(x)
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return !ok, nil
+}
+
+func (n *compareExpr) eval(s *state) (any, error) {
+	l, err := n.first.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	for i, op := range n.ops {
+		r, err := n.rest[i].eval(s)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.step(); err != nil {
+			return nil, locate(err, n.pos)
+		}
+		ok, err := s.compare(op, l, r)
+		if err != nil {
+			return nil, locate(err, n.pos)
+		}
+		if !ok {
+			return false, nil
+		}
+		l = r
+	}
+	return true, nil
+}
+
+func (s *state) compare(op string, l, r any) (bool, error) {
+	switch op {
+	case "==":
+		return s.equal(l, r)
+	case "!=":
+		ok, err := s.equal(l, r)
+		return !ok, err
+	case "in":
+		return s.contains(r, l)
+	case "notin":
+		ok, err := s.contains(r, l)
+		return !ok, err
+	}
+	for _, v := range []any{l, r} {
+		if u, ok := v.(*Undefined); ok {
+			return false, u.err()
+		}
+	}
+	if m, ok := r.(Markup); ok {
+		r = string(m)
+	}
+	return value.Order(op, l, r)
+}
+
+func (s *state) equal(l, r any) (bool, error) {
+	for _, v := range []any{l, r} {
+		if u, ok := v.(*Undefined); ok && u.Strict {
+			return false, u.err()
+		}
+	}
+	return value.Equal(l, r), nil
+}
+
+// contains is "v in c".
+func (s *state) contains(c, v any) (bool, error) {
+	switch c := c.(type) {
+	case string:
+		return textIn(c, v)
+	case Markup:
+		return textIn(string(c), v)
+	case *value.Map:
+		if err := hashable(v); err != nil {
+			return false, err
+		}
+		return c.Has(plainKey(v)), nil
+	case *value.Set:
+		if err := hashable(v); err != nil {
+			return false, err
+		}
+		return c.Has(plainKey(v)), nil
+	case *Undefined:
+		if c.Strict {
+			return false, c.err()
+		}
+		return false, nil
+	}
+	items, ok := value.Items(c)
+	if !ok {
+		if _, isIter := c.(iterable); !isIter {
+			return false, value.TypeErrorf("argument of type '%s' is not iterable", value.Type(c))
+		}
+		var err error
+		if items, err = s.iterate(c); err != nil {
+			return false, err
+		}
+	}
+	if err := s.budget.Step(len(items)/8 + 1); err != nil {
+		return false, err
+	}
+	for _, x := range items {
+		ok, err := s.equal(x, v)
+		if err != nil || ok {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func textIn(c string, v any) (bool, error) {
+	t, ok := asText(v)
+	if !ok {
+		if u, ok := v.(*Undefined); ok {
+			if u.Strict {
+				return false, u.err()
+			}
+		}
+		return false, value.TypeErrorf("'in <string>' requires string as left operand, not %s", value.Type(v))
+	}
+	return strings.Contains(c, t), nil
+}
+
+func (n *concatExpr) eval(s *state) (any, error) {
+	var b []byte
+	for _, x := range n.items {
+		v, err := x.eval(s)
+		if err != nil {
+			return nil, err
+		}
+		t, err := s.str(v)
+		if err == nil {
+			err = s.grow(len(t))
+		}
+		if err != nil {
+			return nil, locate(err, n.pos)
+		}
+		b = append(b, t...)
+	}
+	return string(b), nil
+}
+
+func (n *signExpr) eval(s *state) (any, error) {
+	x, err := n.x.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	if u, ok := x.(*Undefined); ok {
+		return nil, locate(u.err(), n.pos)
+	}
+	if n.minus {
+		x, err = value.Neg(x)
+	} else {
+		x, err = value.Pos(x)
+	}
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return x, nil
+}
+
+func (n *attrExpr) eval(s *state) (any, error) {
+	v, err := n.raw(s)
+	if err != nil {
+		return nil, err
+	}
+	return s.resolve(v)
+}
+
+func (n *attrExpr) raw(s *state) (any, error) {
+	x, err := s.raw(n.x)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.step(); err == nil {
+		x, err = s.attr(x, n.name)
+	}
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return x, nil
+}
+
+func (n *itemExpr) eval(s *state) (any, error) {
+	v, err := n.raw(s)
+	if err != nil {
+		return nil, err
+	}
+	return s.resolve(v)
+}
+
+func (n *itemExpr) raw(s *state) (any, error) {
+	x, err := s.raw(n.x)
+	if err != nil {
+		return nil, err
+	}
+	k, err := n.key.eval(s)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.step(); err == nil {
+		x, err = s.item(x, k)
+	}
+	if err != nil {
+		return nil, locate(err, n.pos)
+	}
+	return x, nil
+}
+
+// bounds is a slice as a value.
+type bounds struct{ from, to, step any }
+
+func (*bounds) PyType() string { return "slice" }
+
+func (b *bounds) PyRepr() string {
+	return "slice(" + value.Repr(b.from) + ", " + value.Repr(b.to) + ", " + value.Repr(b.step) + ")"
+}
+
+func (n *sliceExpr) eval(s *state) (any, error) {
+	b := &bounds{}
+	for _, p := range []struct {
+		x expr
+		v *any
+	}{{n.from, &b.from}, {n.to, &b.to}, {n.step, &b.step}} {
+		if p.x == nil {
+			continue
+		}
+		v, err := p.x.eval(s)
+		if err != nil {
+			return nil, err
+		}
+		*p.v = v
+	}
+	return b, nil
+}
+
+// attr is x.name: an attribute of Python's, or else an item.
+func (s *state) attr(x any, name string) (any, error) {
+	switch x := x.(type) {
+	case *value.Map:
+		if _, ok := dictMethods[name]; ok {
+			return &method{x, name}, nil
+		}
+		if v, ok := x.Str(name); ok {
+			if isPrivate(name) && dunders[name] {
+				return s.unsafe(x, name), nil
+			}
+			return v, nil
+		}
+	case *Undefined:
+		return nil, x.err()
+	case Lazy, Object:
+		return s.objectAttr(x, name)
+	}
+	if isPrivate(name) && dunders[name] {
+		return s.unsafe(x, name), nil
+	}
+	if v, ok := s.builtinAttr(x, name); ok {
+		return v, nil
+	}
+	return s.env.undefinedMember(x, name), nil
+}
+
+func (s *state) objectAttr(x any, name string) (any, error) {
+	if o, ok := x.(Object); ok {
+		v, ok, err := o.Attr(name)
+		if err != nil || ok {
+			return v, err
+		}
+	}
+	if l, ok := x.(Lazy); ok {
+		v, err := l.Resolve()
+		if err != nil {
+			return nil, err
+		}
+		if _, again := v.(Lazy); !again {
+			return s.attr(v, name)
+		}
+	}
+	return s.env.undefinedMember(x, name), nil
+}
+
+func isPrivate(name string) bool { return strings.HasPrefix(name, "_") }
+
+// dunders are private attributes that every Python object has.
+var dunders = map[string]bool{"__class__": true, "__doc__": true, "__init__": true, "__new__": true, "__dir__": true,
+	"__eq__": true, "__ne__": true, "__lt__": true, "__le__": true, "__gt__": true, "__ge__": true, "__hash__": true,
+	"__repr__": true, "__str__": true, "__format__": true, "__sizeof__": true, "__reduce__": true, "__reduce_ex__": true,
+	"__getattribute__": true, "__setattr__": true, "__delattr__": true, "__init_subclass__": true, "__subclasshook__": true,
+	"__getstate__": true}
+
+func (s *state) unsafe(x any, name string) *Undefined {
+	return &Undefined{Hint: "access to attribute " + value.Repr(name) + " of " + value.Repr(value.Type(x)) + " object is unsafe.",
+		Class: "SecurityError", Strict: s.env.o.Strict}
+}
+
+// item is x[key], or else an attribute where key is text.
+func (s *state) item(x, key any) (any, error) {
+	switch x := x.(type) {
+	case *value.Map:
+		if hashable(key) == nil {
+			if v, ok := x.Get(plainKey(key)); ok {
+				return v, nil
+			}
+		}
+	case string:
+		if v, ok, err := s.textItem(x, key); ok || err != nil {
+			return v, err
+		}
+	case Markup:
+		v, ok, err := s.textItem(string(x), key)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			return Markup(v.(string)), nil
+		}
+	case *Undefined:
+		return nil, x.err()
+	case *Group:
+		if v, ok, err := s.listItem(x.pair, key); ok || err != nil {
+			return v, err
+		}
+	case *Range:
+		if v, ok, err := s.listItem(x.items(), key); ok || err != nil {
+			return v, err
+		}
+	default:
+		if items, ok := value.Items(x); ok {
+			v, ok, err := s.listItem(items, key)
+			if err != nil || ok {
+				if _, tuple := x.(value.Tuple); tuple && ok {
+					if a, sliced := v.(*value.Array); sliced && isBounds(key) {
+						return value.Tuple(a.Items), nil
+					}
+				}
+				return v, err
+			}
+		}
+	}
+	if name, ok := asText(key); ok {
+		switch x.(type) {
+		case Lazy, Object:
+			return s.objectAttr(x, name)
+		}
+		if isPrivate(name) && dunders[name] {
+			return s.unsafe(x, name), nil
+		}
+		if v, ok := s.builtinAttr(x, name); ok {
+			return v, nil
+		}
+	}
+	if l, ok := x.(Lazy); ok {
+		v, err := l.Resolve()
+		if err != nil {
+			return nil, err
+		}
+		return s.item(v, key)
+	}
+	return s.env.undefinedMember(x, key), nil
+}
+
+func isBounds(v any) bool {
+	_, ok := v.(*bounds)
+	return ok
+}
+
+// index returns a position in a sequence of so many items.
+func index(key any, size int) (int, bool) {
+	var i int64
+	switch k := key.(type) {
+	case int64:
+		i = k
+	case bool:
+		if k {
+			i = 1
+		}
+	default:
+		return 0, false
+	}
+	if i < 0 {
+		i += int64(size)
+	}
+	return int(i), i >= 0 && i < int64(size)
+}
+
+func (s *state) textItem(x string, key any) (any, bool, error) {
+	if b, ok := key.(*bounds); ok {
+		runes := []rune(x)
+		at, err := b.positions(len(runes))
+		if err != nil {
+			return nil, false, err
+		}
+		out := make([]rune, len(at))
+		for i, k := range at {
+			out[i] = runes[k]
+		}
+		return string(out), true, s.grow(len(x))
+	}
+	if isASCII(x) {
+		if i, ok := index(key, len(x)); ok {
+			return x[i : i+1], true, nil
+		}
+		return nil, false, nil
+	}
+	i, ok := index(key, utf8.RuneCountInString(x))
+	if !ok {
+		return nil, false, nil
+	}
+	for at := range x {
+		if i == 0 {
+			_, n := utf8.DecodeRuneInString(x[at:])
+			return x[at : at+n], true, nil
+		}
+		i--
+	}
+	return nil, false, nil
+}
+
+func isASCII(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *state) listItem(items []any, key any) (any, bool, error) {
+	if b, ok := key.(*bounds); ok {
+		at, err := b.positions(len(items))
+		if err != nil {
+			return nil, false, err
+		}
+		out := make([]any, len(at))
+		for i, k := range at {
+			out[i] = items[k]
+		}
+		v, err := s.list(out)
+		return v, err == nil, err
+	}
+	if i, ok := index(key, len(items)); ok {
+		return items[i], true, nil
+	}
+	return nil, false, nil
+}
+
+// positions are the places that a slice picks from so many items.
+func (b *bounds) positions(size int) ([]int, error) {
+	get := func(v any, def int) (int, error) {
+		switch v := v.(type) {
+		case nil:
+			return def, nil
+		case int64:
+			return int(min(max(v, -1<<40), 1<<40)), nil
+		case bool:
+			if v {
+				return 1, nil
+			}
+			return 0, nil
+		case *Undefined:
+			return 0, v.err()
+		}
+		return 0, value.TypeErrorf("slice indices must be integers or None or have an __index__ method")
+	}
+	step, err := get(b.step, 1)
+	if err != nil {
+		return nil, err
+	}
+	if step == 0 {
+		return nil, value.ValueErrorf("slice step cannot be zero")
+	}
+	low, high := 0, size
+	if step < 0 {
+		low, high = -1, size-1
+	}
+	clip := func(v any, def int) (int, error) {
+		i, err := get(v, def)
+		if v != nil && i < 0 {
+			i += size
+		}
+		if v == nil {
+			return i, err
+		}
+		return min(max(i, low), high), err
+	}
+	from, to := low, high
+	if step < 0 {
+		from, to = high, low
+	}
+	if from, err = clip(b.from, from); err != nil {
+		return nil, err
+	}
+	if to, err = clip(b.to, to); err != nil {
+		return nil, err
+	}
+	var out []int
+	for i := from; step > 0 && i < to || step < 0 && i > to; i += step {
+		out = append(out, i)
+	}
+	return out, nil
+}
