@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 				s := open(b, b.TempDir())
 				var next atomic.Int64
 				var wg sync.WaitGroup
-				before := commits(b, s)
+				before, spent := commits(b, s), cpu(b)
 				b.ResetTimer()
 				for range writers {
 					wg.Go(func() {
@@ -38,6 +39,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 				wg.Wait()
 				b.StopTimer()
 				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+				b.ReportMetric(float64((cpu(b)-spent).Microseconds())/float64(b.N), "cpu-µs/event")
 				b.ReportMetric(float64(commits(b, s)-before)/float64(b.N), "commits/event")
 				st, err := s.Stats(b.Context())
 				if err != nil {
@@ -47,6 +49,15 @@ func BenchmarkAcceptComplete(b *testing.B) {
 			})
 		}
 	}
+}
+
+// cpu is the processor time that this process has used.
+func cpu(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func commits(b *testing.B, s *embedded.Store) int64 {

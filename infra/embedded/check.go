@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/router/record"
 )
 
 // maxFindings bounds what Check returns.
@@ -113,8 +112,8 @@ func (c *checker) executions() error {
 		if status != statusNumber(r.Status) {
 			c.found.add("execution %s is %s, its row says otherwise (%d)", r.ID, r.Status, status)
 		}
-		want, at := record.DutyOf(&r.Execution, r.told)
-		if int64(want) != duty.Int64 || want != record.None && micros(at) != due.Int64 {
+		wantDuty, wantDue := dutyColumns(&r.Execution, r.told)
+		if !sameColumn(duty, wantDuty) || !sameColumn(due, wantDue) {
 			c.found.add("execution %s is %s, but is not listed for the sweeper as such", r.ID, r.Status)
 		}
 		if r.ResultRef != nil {
@@ -124,6 +123,17 @@ func (c *checker) executions() error {
 		}
 		return nil
 	}, "SELECT "+executionColumns+", status, duty, due FROM executions ORDER BY seq")
+}
+
+// sameColumn compares a column with what was to be written into it.
+func sameColumn(have sql.NullInt64, want any) bool {
+	switch w := want.(type) {
+	case int:
+		return have.Valid && have.Int64 == int64(w)
+	case int64:
+		return have.Valid && have.Int64 == w
+	}
+	return !have.Valid
 }
 
 // links looks for rows that refer to what is not there.

@@ -1,6 +1,7 @@
 package embedded_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -202,4 +203,61 @@ func TestLateOpenIsFast(t *testing.T) {
 		t.Errorf("Sweep found %d, error %v; want all that was left", len(got.Dispatch), err)
 	}
 	t.Logf("closed and opened in %s, swept %d in %s", took, len(got.Dispatch), time.Since(began)-took)
+}
+
+func TestOutputOfRunningAttemptSurvivesClose(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	e, x := numbered(0)
+	if _, err := s.Accept(t.Context(), e, decided(router.Decision{Executions: []hayate.Execution{x}})); err != nil {
+		t.Fatalf("Accept: %v", err)
+	}
+	x, err := s.Claim(t.Context(), router.Claim{Execution: x.ID, Worker: "w", At: e.AcceptedAt, Until: e.AcceptedAt.Add(time.Minute)})
+	if err != nil {
+		t.Fatalf("Claim: %v", err)
+	}
+	if err := s.Output(t.Context(), router.Hold{Execution: x.ID, Attempt: 1, Worker: "w"}, []hayate.OutputLine{{Seq: 1, Stream: hayate.Stdout, Text: "half"}}); err != nil {
+		t.Fatalf("Output: %v", err)
+	}
+	lines, err := reopen(t, s, dir).Lines(t.Context(), x.ID, 0, -1)
+	if err != nil || len(lines) != 1 || lines[0].Text != "half" {
+		t.Errorf("Lines gave %+v, error %v; want the one written before", lines, err)
+	}
+}
+
+func TestExecutionOfEventThatIsNotStored(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	fill(t, s, 3)
+	_, x := numbered(77)
+	if err := s.Commit(t.Context(), router.Change{Insert: []hayate.Execution{x}}); err != nil {
+		t.Fatalf("Commit: %v", err)
+	}
+	p, err := s.Executions(t.Context(), router.Query{Event: x.Event, Limit: -1})
+	if err != nil || p.Total != 1 || p.Items[0].ID != x.ID {
+		t.Errorf("Executions gave %+v, error %v; want the one that names the event", p, err)
+	}
+}
+
+func TestAbandonedCallerIsStillFirst(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	for n := range 50 {
+		e, _ := numbered(n)
+		ctx, leave := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			// The outcome is not known to one who leaves.
+			_, _ = s.Accept(ctx, e, decided(router.Decision{}))
+		})
+		wg.Go(leave)
+		if _, err := s.Accept(t.Context(), e, decided(router.Decision{})); err != nil {
+			t.Errorf("Accept of event %d by another: %v", n, err)
+		}
+		wg.Wait()
+	}
+	if st := stats(t, s); st.Events != 50 || st.Keys != 50 {
+		t.Errorf("%d events and %d keys, want 50 of each", st.Events, st.Keys)
+	}
 }

@@ -42,6 +42,19 @@ func (c *counts) executions() int64 {
 	return n
 }
 
+// of is the number of executions in one of the statuses.
+func (c *counts) of(list []hayate.Status) int {
+	var n int64
+	seen := map[int]bool{}
+	for _, s := range list {
+		if i := statusNumber(s); !seen[i] {
+			seen[i] = true
+			n += c.statuses[i]
+		}
+	}
+	return int(n)
+}
+
 // finished is the number of executions that have completed.
 func (c *counts) finished() int64 {
 	var n int64

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,13 +145,21 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 		}
 	}
 	memory := s.live.volatiles()
-	l := listing{table: "executions", columns: executionColumns, q: q, total: -1, filtered: q.Text != ""}
-	ok, err := s.executionConditions(&l.where, q)
-	if err != nil || !ok {
+	l := listing{table: "executions", columns: executionColumns, q: q, total: -1}
+	// What conditions cannot say is asked of each execution.
+	rest := router.Query{Text: q.Text}
+	var err error
+	if rest.Event, err = s.executionConditions(&l.where, q); err != nil {
 		return err
 	}
-	if c := s.w.shown.Load(); len(l.where.parts) == 0 {
-		l.total = int(c.executions())
+	l.filtered = rest.Text != "" || rest.Event != ""
+	if unfinished(q.Status) {
+		l.table += " INDEXED BY executions_duty"
+	}
+	if only := *q; len(l.where.parts) == 0 {
+		l.total = int(s.w.shown.Load().executions())
+	} else if only.Status = nil; len(q.Status) > 0 && unfiltered(&only) {
+		l.total = s.w.shown.Load().of(q.Status)
 	}
 	var x hayate.Execution
 	p.Total, err = s.list(ctx, &l, func(rows *sql.Rows) (int, error) {
@@ -162,7 +171,7 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 		if m, ok := memory[x.ID]; ok && m.Version > x.Version {
 			x = m.Execution
 		}
-		if q.Text != "" && !record.MatchExecution(&router.Query{Text: q.Text}, &x) {
+		if l.filtered && !record.MatchExecution(&rest, &x) {
 			return 0, nil
 		}
 		return 1, nil
@@ -170,9 +179,9 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 	return err
 }
 
-// executionConditions turns a query into conditions; ok is false where it
-// selects nothing.
-func (s *Store) executionConditions(w *where, q *router.Query) (ok bool, err error) {
+// executionConditions turns a query into conditions. It returns the event where
+// they do not say it: an execution may name one that is not (any more) stored.
+func (s *Store) executionConditions(w *where, q *router.Query) (event hayate.EventID, err error) {
 	w.ids(q.IDs)
 	if len(q.Status) > 0 {
 		numbers := make([]any, len(q.Status))
@@ -180,6 +189,9 @@ func (s *Store) executionConditions(w *where, q *router.Query) (ok bool, err err
 			numbers[i] = statusNumber(st)
 		}
 		w.in("status", numbers)
+		if unfinished(q.Status) {
+			w.add("duty IS NOT NULL")
+		}
 	}
 	if q.Action != "" {
 		w.add("action=?", textHash(q.Action))
@@ -193,32 +205,49 @@ func (s *Store) executionConditions(w *where, q *router.Query) (ok bool, err err
 	if q.NoParent {
 		w.add("parent IS NULL")
 	}
-	const event = "(CASE WHEN tree IS NULL THEN (SELECT %s FROM events e WHERE e.seq<executions.seq ORDER BY e.seq DESC LIMIT 1) ELSE (SELECT %[1]s FROM events e WHERE e.seq=tree) END)=?"
+	const ofEvent = "(CASE WHEN tree IS NULL THEN (SELECT %s FROM events e WHERE e.seq<executions.seq ORDER BY e.seq DESC LIMIT 1) ELSE (SELECT %[1]s FROM events e WHERE e.seq=tree) END)=?"
 	if q.Type != "" {
-		w.add(fmt.Sprintf(event, "type"), textHash(q.Type))
+		w.add(fmt.Sprintf(ofEvent, "type"), textHash(q.Type))
 	}
 	if q.Source != "" {
-		w.add(fmt.Sprintf(event, "source"), textHash(q.Source))
+		w.add(fmt.Sprintf(ofEvent, "source"), textHash(q.Source))
 	}
 	w.between(q, s.w.shown.Load().lead)
 	if q.Event != "" {
 		seq, n, err := s.findEvent(q.Event)
-		if err != nil || seq == 0 {
-			return false, err
+		switch {
+		case err != nil:
+			return "", err
+		case seq == 0:
+			event = q.Event
+			w.add("tree IS NOT NULL")
+		default:
+			w.add("(seq>? AND seq<=? OR tree=?)", seq, seq+n, seq)
 		}
-		w.add("(seq>? AND seq<=? OR tree=?)", seq, seq+n, seq)
 	}
 	if q.Parent != "" {
 		tree, err := s.findTree(q.Parent)
 		if err != nil {
-			return false, err
+			return "", err
 		}
 		w.add("parent=?", idBytes(q.Parent))
 		if tree != 0 {
 			w.add("tree=?", tree)
 		}
 	}
-	return true, nil
+	return event, nil
+}
+
+// unfinished says whether a query is for unfinished executions alone, which the
+// index of duties finds.
+func unfinished(list []hayate.Status) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, hayate.Status.Completed)
+}
+
+// unfiltered says whether a query selects all executions.
+func unfiltered(q *router.Query) bool {
+	return len(q.IDs) == 0 && len(q.Status) == 0 && q.Action == "" && q.Runner == "" && q.Rule == "" && q.Type == "" && q.Source == "" &&
+		q.Event == "" && q.Parent == "" && !q.NoParent && q.Text == "" && q.After.IsZero() && q.Before.IsZero()
 }
 
 // findEvent returns an event's number and how many executions follow it; 0 where

@@ -41,6 +41,9 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	if err := s.do(ctx, a.write); err != nil {
 		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
 	}
+	if a.duplicate {
+		return router.Receipt{ID: hayate.EventIDOf(a.first, uid), AcceptedAt: a.first, Duplicate: true}, nil
+	}
 	return router.Receipt{ID: a.id, AcceptedAt: e.AcceptedAt, Executions: a.inserted}, nil
 }
 
@@ -69,14 +72,22 @@ type acceptance struct {
 	hash     []byte
 	body     []byte
 	inserted []hayate.Execution
+
+	// duplicate says that another caller, who left without waiting, was first.
+	duplicate bool
+	first     time.Time
 }
 
 func (a *acceptance) write(t *tx) error {
 	e, d := a.event, a.decision
-	seq := t.nextSeq(e.AcceptedAt, 1+int64(len(d.Executions)))
-	if _, err := t.exec(t.st.addKey, a.hash, e.AcceptedAt.UnixNano()); err != nil {
+	res, err := t.exec(t.st.addKey, a.hash, e.AcceptedAt.UnixNano())
+	if err != nil {
 		return fmt.Errorf("store key: %w", err)
 	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, a.known(t))
+	}
+	seq := t.nextSeq(e.AcceptedAt, 1+int64(len(d.Executions)))
 	if _, err := t.exec(t.st.addEvent, seq, idBytes(a.id), textHash(e.Type), textHash(e.Source), len(d.Firings),
 		len(d.Executions), e.AcceptedAt.UnixNano(), a.body); err != nil {
 		return fmt.Errorf("store event: %w", err)
@@ -94,6 +105,16 @@ func (a *acceptance) write(t *tx) error {
 			a.inserted = append(a.inserted, cloneExecution(d.Executions[i]))
 		}
 	}
+	return nil
+}
+
+// known answers for an event that was stored since it was looked for.
+func (a *acceptance) known(t *tx) error {
+	var at int64
+	if err := t.st.getKey.QueryRow(a.hash).Scan(&at); err != nil {
+		return fmt.Errorf("read key: %w", sqlError(err))
+	}
+	a.duplicate, a.first = true, time.Unix(0, at).UTC()
 	return nil
 }
 

@@ -263,12 +263,17 @@ func (t *tx) save(r *row, x hayate.Execution) error {
 	return nil
 }
 
+// dutyColumns are NULL only where nothing is left to do: what is unfinished is
+// found by them, even if a sweeper has nothing to do about it.
 func dutyColumns(x *hayate.Execution, told bool) (duty, due any) {
 	d, at := record.DutyOf(x, told)
-	if d == record.None {
+	switch {
+	case d != record.None:
+		return int(d), micros(at)
+	case x.Status.Completed():
 		return nil, nil
 	}
-	return int(d), micros(at)
+	return int(record.None), 0
 }
 
 func cloneExecution(x hayate.Execution) hayate.Execution {

@@ -288,7 +288,10 @@ func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) 
 		t.counts.keys -= int64(n)
 		return nil
 	})
-	return n, err
+	if err != nil {
+		return 0, err // n may still be counted, for nobody
+	}
+	return n, nil
 }
 
 // removeLoose removes blobs that nothing refers to any more.

@@ -30,6 +30,7 @@ var migrations = []migration{}
 //   - refs are the executions whose results are blobs; a number 0 marks a blob that
 //     nothing refers to any more and that is still to be removed.
 //   - executions.duty and due are what a sweeper has to do (record.Duty) and when.
+//   - executions_ends finds what did not succeed (the numbers are of counts.go).
 //   - type, source, action, rule, runner are 48 bits of a hash of the text.
 const schema = `
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -43,6 +44,7 @@ CREATE TABLE executions(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, status INTEGE
 CREATE UNIQUE INDEX executions_id ON executions(id);
 CREATE INDEX executions_duty ON executions(duty, due) WHERE duty IS NOT NULL;
 CREATE INDEX executions_tree ON executions(tree) WHERE tree IS NOT NULL;
+CREATE INDEX executions_ends ON executions(status) WHERE status IN (5,6,7,9);
 CREATE TABLE refs(hash TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(hash, seq)) WITHOUT ROWID;
 CREATE TABLE runs(id BLOB PRIMARY KEY, version INTEGER NOT NULL, wake INTEGER, done INTEGER NOT NULL, head BLOB) WITHOUT ROWID;
 CREATE INDEX runs_wake ON runs(wake) WHERE wake IS NOT NULL;

@@ -17,14 +17,14 @@ type writeStatements struct {
 
 	begin, commit, rollback, counts *sql.Stmt
 
-	addKey, addEvent, addExecution, setExecution, getExecution, getEvent *sql.Stmt
-	addRun, setRun, runVersion, addEntry, addLine                        *sql.Stmt
-	putDocument, dropDocument, document, putPair, dropPair               *sql.Stmt
-	lease, putLease                                                      *sql.Stmt
-	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt         *sql.Stmt
-	treeExecutions                                                       *sql.Stmt
-	dropEvent, dropExecution, dropRun, dropEntries, dropLines            *sql.Stmt
-	addForgetting, forgetting, dropForgetting, dropKey, dropExpired      *sql.Stmt
+	addKey, getKey, addEvent, addExecution, setExecution, getExecution, getEvent *sql.Stmt
+	addRun, setRun, runVersion, addEntry, addLine                                *sql.Stmt
+	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
+	lease, putLease                                                              *sql.Stmt
+	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt                 *sql.Stmt
+	treeExecutions                                                               *sql.Stmt
+	dropEvent, dropExecution, dropRun, dropEntries, dropLines                    *sql.Stmt
+	addForgetting, forgetting, dropForgetting, dropKey, dropExpired              *sql.Stmt
 }
 
 func (w *writeStatements) prepare(db *sql.DB) error {

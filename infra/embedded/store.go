@@ -169,6 +169,10 @@ func (s *Store) Close() error {
 func (s *Store) release() error {
 	var errs []error
 	if s.w != nil {
+		// The last transaction takes the output that waits.
+		if err := s.w.put(&request{run: func(*tx) error { return nil }, done: make(chan struct{})}); err != nil {
+			errs = append(errs, err)
+		}
 		s.w.stop()
 	}
 	if s.read != nil {
