@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math"
+	"regexp/syntax"
 	"strings"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
@@ -147,6 +148,12 @@ func (x *criterion) keys(c *census) cover {
 		a = alternative{op: opPrefixFold, text: p.lower}
 	case x.op == opEndsFold && ascii:
 		a = alternative{op: opSuffixFold, text: p.lower}
+	case x.op == opRegex || x.op == opMatchRegex:
+		t := requiredText(p.text)
+		if len(t) < pieceSize {
+			return cover{}
+		}
+		a = alternative{op: opContains, text: t}
 	case x.op == opMatchWildcard:
 		a = alternative{op: opWildcard, text: looseWildcard(p.text)}
 	default:
@@ -175,6 +182,40 @@ func looseWildcard(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// requiredText returns a text that occurs in whatever a regular expression
+// matches, "" where none is known. It reads the pattern with Go's syntax: where
+// Python's differs, Go's does not accept the pattern, except for the construct
+// that is left out here.
+func requiredText(pattern string) string {
+	if strings.Contains(pattern, "{,") {
+		return ""
+	}
+	re, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+	best := ""
+	var walk func(re *syntax.Regexp)
+	walk = func(re *syntax.Regexp) {
+		switch re.Op {
+		case syntax.OpLiteral:
+			if s := string(re.Rune); re.Flags&syntax.FoldCase == 0 && len(s) > len(best) {
+				best = s
+			}
+		case syntax.OpConcat, syntax.OpCapture, syntax.OpPlus:
+			for _, sub := range re.Sub {
+				walk(sub)
+			}
+		case syntax.OpRepeat:
+			if re.Min > 0 {
+				walk(re.Sub[0])
+			}
+		}
+	}
+	walk(re)
+	return best
 }
 
 // equalKeys covers the values that Python holds equal to v.

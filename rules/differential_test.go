@@ -208,7 +208,7 @@ func (m maker) criteria() string {
 		case 9:
 			op, pat = "matchwildcard", `"`+pickOf(m, "*", "web-0?.*", "[xX]*", "alp*")+`"`
 		case 10:
-			op, pat = pickOf(m, "regex", "iregex", "matchregex"), `"`+pickOf(m, "^alp", "0[12]", "pha$", "(")+`"`
+			op, pat = pickOf(m, "regex", "iregex", "matchregex"), `"`+pickOf(m, "^alp", "0[12]", "pha$", "(", "web-0[12][.]prod", "(alph)+a", "(?i)ALPHA", "^beta-(al|x)")+`"`
 		default:
 			op, pat = "equals", pickOf(m, "[]", "{}", `["x"]`, "null", `{"a":1}`)
 		}

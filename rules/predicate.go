@@ -260,6 +260,11 @@ func sameAddress(a netip.Addr, s []byte) bool {
 // any says whether some value at the predicate's place satisfies it, wherever
 // it lies.
 func (v *view) any(p *predicate) bool {
+	if h := v.first(p.path); h >= 0 && v.heads[p.path].n >= many {
+		if holds, done := v.anyOfMany(p); done {
+			return holds
+		}
+	}
 	absent := true
 	for i := v.first(p.path); i >= 0; i = v.fields[i].next {
 		f := &v.fields[i]
@@ -274,6 +279,41 @@ func (v *view) any(p *predicate) bool {
 		}
 	}
 	return absent && p.allowsAbsence()
+}
+
+// anyOfMany decides a predicate that names single values by looking them up.
+func (v *view) anyOfMany(p *predicate) (holds, done bool) {
+	for k := range p.alts {
+		key, ok := p.alts[k].key(v.w, p.path)
+		if !ok {
+			return false, false
+		}
+		f, known := v.lookup(p.path, key)
+		if !known {
+			return false, false
+		}
+		if f != nil {
+			if v.holds(&p.alts[k], f) {
+				return true, true
+			}
+			return false, false // another value may have this key
+		}
+	}
+	return false, true
+}
+
+// key is the key of the value that the alternative names, false where it names
+// no single one.
+func (a *alternative) key(w *paths, p pathID) (uint64, bool) {
+	switch a.op {
+	case opString:
+		return textKey(w, p, keyString, bytesOf(a.text)), true
+	case opNumber:
+		return bitsKey(w, p, keyNumber, numberBits(a.lo)), true
+	case opNull, opTrue, opFalse:
+		return bitsKey(w, p, keyLiteral, literalBits(a.op)), true
+	}
+	return 0, false
 }
 
 func (p *predicate) allowsAbsence() bool {

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"slices"
 	"strconv"
 	"time"
 	"unsafe"
@@ -74,6 +75,7 @@ const maxNesting = 500
 type head struct {
 	gen   uint32
 	first int32
+	n     int32 // how many fields
 }
 
 // view is one event, read: the values at the places that rules read.
@@ -93,6 +95,9 @@ type view struct {
 	twice bool
 	seen  []head // per node: the object (by position) it was last found in
 	fold  []byte // scratch for folded text
+	// keyed finds values of places that have very many, by their keys.
+	keyed map[uint64]int32
+	lists []pathID // the places in keyed
 }
 
 // read takes an event apart. The view holds slices of its data until the next one.
@@ -122,10 +127,47 @@ func (v *view) read(w *paths, e *hayate.Event) {
 	}
 }
 
+// maxKept is the number of fields whose memory is kept for the next event.
+const maxKept = 1 << 14
+
 // release forgets the event, so that its bytes can be freed.
 func (v *view) release() {
 	clear(v.fields)
 	v.fields, v.event = v.fields[:0], nil
+	if cap(v.fields) > maxKept || cap(v.texts) > maxKept*16 {
+		v.fields, v.trails, v.texts = nil, nil, nil
+	}
+	if len(v.lists) > 0 {
+		v.keyed, v.lists = nil, v.lists[:0]
+	}
+}
+
+// many is the number of values at one place from which on they are looked up by
+// key instead of one after the other.
+const many = 48
+
+// lookup finds a field of a place by its key. done is false where the place has
+// few values, so that looking at each is cheaper.
+func (v *view) lookup(p pathID, key uint64) (f *field, done bool) {
+	if v.first(p) < 0 || v.heads[p].n < many {
+		return nil, false
+	}
+	if !slices.Contains(v.lists, p) {
+		if v.keyed == nil {
+			v.keyed = map[uint64]int32{}
+		}
+		for i := v.first(p); i >= 0; i = v.fields[i].next {
+			if v.fields[i].kind < kindArray {
+				v.keyed[v.valueKey(&v.fields[i])] = i
+			}
+		}
+		v.lists = append(v.lists, p)
+	}
+	i, ok := v.keyed[key]
+	if !ok {
+		return nil, true
+	}
+	return &v.fields[i], true
 }
 
 func bytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
@@ -182,8 +224,11 @@ func (v *view) add(p pathID, k kind, val []byte, trail int32, flags fieldFlags) 
 	next := int32(-1)
 	if h.gen == v.gen {
 		next = h.first
+	} else {
+		h.gen, h.n = v.gen, 0
 	}
-	h.gen, h.first = v.gen, int32(len(v.fields))
+	h.first = int32(len(v.fields))
+	h.n++
 	v.fields = append(v.fields, field{val: val, next: next, trail: trail, path: p, kind: k, flags: flags})
 }
 
@@ -220,7 +265,7 @@ func (v *view) value(b []byte, i int, n uint32, objects, elems int32, flags fiel
 		return end
 	case '{':
 		if nd.raw {
-			return v.container(b, i, n, kindObject, elems, flags)
+			return v.container(b, i, n, kindObject, objects, elems, flags)
 		}
 		if len(nd.kids) == 0 {
 			return skipContainer(b, i)
@@ -228,7 +273,7 @@ func (v *view) value(b []byte, i int, n uint32, objects, elems int32, flags fiel
 		return v.members(b, i, nd, elems, flags)
 	case '[':
 		if nd.raw {
-			return v.container(b, i, n, kindArray, elems, flags)
+			return v.container(b, i, n, kindArray, objects, elems, flags)
 		}
 		if len(nd.kids) == 0 && !nd.leaf {
 			return skipContainer(b, i)
@@ -244,7 +289,7 @@ func (v *view) value(b []byte, i int, n uint32, objects, elems int32, flags fiel
 }
 
 // container adds an object or array as it stands, then what lies in it.
-func (v *view) container(b []byte, i int, n uint32, k kind, elems int32, flags fieldFlags) int {
+func (v *view) container(b []byte, i int, n uint32, k kind, objects, elems int32, flags fieldFlags) int {
 	nd := &v.w.nodes[n]
 	at := len(v.fields)
 	v.add(nodePath(n), k, nil, elems, flags)
@@ -255,7 +300,7 @@ func (v *view) container(b []byte, i int, n uint32, k kind, elems int32, flags f
 	case k == kindObject:
 		end = skipContainer(b, i)
 	default:
-		end = v.elements(b, i, n, elems, elems)
+		end = v.elements(b, i, n, objects, elems)
 	}
 	v.fields[at].val = b[i:min(end, len(b))]
 	return end
