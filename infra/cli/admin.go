@@ -223,4 +223,3 @@ func (a *app) showStatus(o object) error {
 	}
 	return nil
 }
-

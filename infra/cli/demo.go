@@ -209,4 +209,3 @@ func (a *app) whatNext(dir string, once bool) {
 		"  curl -d '{\"name\":\"you\"}' -H 'Content-Type: application/json' http://%[1]s/v1/webhooks/anything\n"+
 		"\nServing until Ctrl-C.\n", at)
 }
-

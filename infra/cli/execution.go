@@ -20,7 +20,7 @@ import (
 
 func (a *app) executionCommand() *cobra.Command {
 	c := &cobra.Command{Use: "execution", Aliases: []string{"exec", "executions"}, Short: "list, watch, cancel and re-run executions"}
-	c.AddCommand(a.executionList(), a.executionGet(), a.executionTail(), a.executionCancel(), a.executionRerun(), a.executionWait())
+	c.AddCommand(a.executionList(), a.executionGet(), a.executionTail(), a.executionCancel(), a.executionPause("pause", "pausing"), a.executionPause("resume", "resuming"), a.executionRerun(), a.executionWait())
 	return c
 }
 
@@ -95,6 +95,11 @@ func (a *app) showExecution(ctx context.Context, id string) error {
 		}
 		if p, _ := o["parameters"].(object); len(p) > 0 {
 			if err := a.printIndented("parameters", p); err != nil {
+				return err
+			}
+		}
+		if kids, _ := o["children"].([]any); len(kids) > 0 {
+			if err := a.showTree(ctx, text(o, "id")); err != nil {
 				return err
 			}
 		}
@@ -260,6 +265,19 @@ func (a *app) executionCancel() *cobra.Command {
 		}
 		if bad {
 			return &exit{code: exitError}
+		}
+		return nil
+	}}
+}
+
+func (a *app) executionPause(verb, status string) *cobra.Command {
+	return &cobra.Command{Use: verb + " ID...", Short: verb + " workflows", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+		for _, id := range args {
+			var o object
+			if err := a.send(c.Context(), http.MethodPut, "/api/v1/executions/"+url.PathEscape(id), map[string]string{"status": status}, &o); err != nil {
+				return err
+			}
+			fmt.Fprintf(a.Stdout, "execution %s is %s\n", id, text(o, "status"))
 		}
 		return nil
 	}}

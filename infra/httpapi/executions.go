@@ -254,8 +254,23 @@ func (s *Server) putExecution(w http.ResponseWriter, r *http.Request) error {
 	switch b.Status {
 	case hayate.StatusCanceling, hayate.StatusCanceled:
 		return s.cancelExecution(w, r)
+	case hayate.StatusPausing, hayate.StatusPaused, hayate.StatusResuming, hayate.StatusRunning:
+	default:
+		return wrong("status", "found %q, want pausing, resuming or canceling", b.Status)
 	}
-	return wrong("status", "found %q; an execution of this runner can only be canceled", b.Status)
+	x, err := s.oneExecution(r)
+	if err != nil {
+		return err
+	}
+	if b.Status == hayate.StatusPausing || b.Status == hayate.StatusPaused {
+		x, err = s.Router.Pause(r.Context(), x.ID)
+	} else {
+		x, err = s.Router.Resume(r.Context(), x.ID)
+	}
+	if err != nil {
+		return err
+	}
+	return s.answerExecution(w, r, http.StatusOK, s.Router.Masked(x))
 }
 
 func (s *Server) rerunExecution(w http.ResponseWriter, r *http.Request) error {
