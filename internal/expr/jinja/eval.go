@@ -392,17 +392,19 @@ func (s *state) attr(x any, name string) (any, error) {
 			return &method{x, name}, nil
 		}
 		if v, ok := x.Str(name); ok {
-			if isPrivate(name) && dunders[name] {
+			if isDunder(x, name) {
 				return s.unsafe(x, name), nil
 			}
 			return v, nil
 		}
 	case *Undefined:
-		return nil, x.err()
+		if !isDunder(x, name) || x.Class != "UndefinedError" {
+			return nil, x.err()
+		}
 	case Lazy, Object:
 		return s.objectAttr(x, name)
 	}
-	if isPrivate(name) && dunders[name] {
+	if isDunder(x, name) {
 		return s.unsafe(x, name), nil
 	}
 	if v, ok := s.builtinAttr(x, name); ok {
@@ -430,14 +432,44 @@ func (s *state) objectAttr(x any, name string) (any, error) {
 	return s.env.undefinedMember(x, name), nil
 }
 
-func isPrivate(name string) bool { return strings.HasPrefix(name, "_") }
+// The private attributes that Python's objects have: all of them, containers,
+// sequences, numbers.
+const (
+	dundersOfAll = " __class__ __doc__ __init__ __new__ __dir__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __hash__ __repr__ __str__" +
+		" __format__ __sizeof__ __reduce__ __reduce_ex__ __getattribute__ __setattr__ __delattr__ __init_subclass__" +
+		" __subclasshook__ __getstate__ "
+	dundersOfContainers = " __len__ __iter__ __contains__ __getitem__ "
+	dundersOfLists      = " __setitem__ __delitem__ __reversed__ __class_getitem__ "
+	dundersOfSequences  = " __add__ __mul__ __rmul__ "
+	dundersOfNumbers    = " __abs__ __add__ __sub__ __mul__ __truediv__ __floordiv__ __mod__ __pow__ __divmod__ __neg__ __pos__" +
+		" __bool__ __int__ __float__ __round__ __trunc__ __radd__ __rsub__ __rmul__ __index__ "
+	dundersOfFunctions = " __call__ __globals__ __code__ __closure__ __name__ __qualname__ __self__ __module__ "
+)
 
-// dunders are private attributes that every Python object has.
-var dunders = map[string]bool{"__class__": true, "__doc__": true, "__init__": true, "__new__": true, "__dir__": true,
-	"__eq__": true, "__ne__": true, "__lt__": true, "__le__": true, "__gt__": true, "__ge__": true, "__hash__": true,
-	"__repr__": true, "__str__": true, "__format__": true, "__sizeof__": true, "__reduce__": true, "__reduce_ex__": true,
-	"__getattribute__": true, "__setattr__": true, "__delattr__": true, "__init_subclass__": true, "__subclasshook__": true,
-	"__getstate__": true}
+// isDunder says whether a name is a private attribute of a value of Python's.
+func isDunder(x any, name string) bool {
+	if !strings.HasPrefix(name, "__") {
+		return false
+	}
+	n := " " + name + " "
+	if strings.Contains(dundersOfAll, n) {
+		return true
+	}
+	if value.IsNumber(x) {
+		return strings.Contains(dundersOfNumbers, n)
+	}
+	switch x.(type) {
+	case string, Markup, value.Tuple:
+		return strings.Contains(dundersOfContainers, n) || strings.Contains(dundersOfSequences, n)
+	case value.List, *value.Array:
+		return strings.Contains(dundersOfContainers, n) || strings.Contains(dundersOfSequences, n) || strings.Contains(dundersOfLists, n)
+	case *value.Map, *value.Set:
+		return strings.Contains(dundersOfContainers, n) || strings.Contains(dundersOfLists, n)
+	case *method, Function:
+		return strings.Contains(dundersOfFunctions, n)
+	}
+	return false
+}
 
 func (s *state) unsafe(x any, name string) *Undefined {
 	return &Undefined{Hint: "access to attribute " + value.Repr(name) + " of " + value.Repr(value.Type(x)) + " object is unsafe.",
@@ -493,7 +525,7 @@ func (s *state) item(x, key any) (any, error) {
 		case Lazy, Object:
 			return s.objectAttr(x, name)
 		}
-		if isPrivate(name) && dunders[name] {
+		if isDunder(x, name) {
 			return s.unsafe(x, name), nil
 		}
 		if v, ok := s.builtinAttr(x, name); ok {

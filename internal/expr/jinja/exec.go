@@ -97,13 +97,12 @@ func (s *state) assign(target expr, v any) error {
 }
 
 func (n *setBlock) exec(s *state) error {
-	text, err := s.capture(func() error { return s.scoped(n.body) })
+	v, err := s.block(func() error { return s.scoped(n.body) })
 	if err != nil {
 		return err
 	}
-	var v any = text
 	if f, ok := n.filter.(*filterExpr); ok {
-		if v, err = f.on(s, text); err != nil {
+		if v, err = f.on(s, v); err != nil {
 			return err
 		}
 	}
@@ -145,8 +144,14 @@ func (n *withStmt) exec(s *state) error {
 
 func (n *scopeStmt) exec(s *state) error {
 	if n.expr != nil {
-		if _, err := n.expr.eval(s); err != nil {
+		v, err := n.expr.eval(s)
+		if err != nil {
 			return err
+		}
+		old := s.escaping
+		defer func() { s.escaping = old }()
+		if s.escaping, err = s.truth(v); err != nil {
+			return locate(err, n.pos)
 		}
 	}
 	if n.name != "" {
@@ -160,11 +165,11 @@ func (n *scopeStmt) exec(s *state) error {
 }
 
 func (n *filterStmt) exec(s *state) error {
-	text, err := s.capture(func() error { return s.scoped(n.body) })
+	v, err := s.block(func() error { return s.scoped(n.body) })
 	if err != nil {
 		return err
 	}
-	v, err := n.filter.(*filterExpr).on(s, text)
+	v, err = n.filter.(*filterExpr).on(s, v)
 	if err == nil {
 		err = s.write(v)
 	}
@@ -349,7 +354,7 @@ func (l *loop) call(s *state, c *Call) (any, error) {
 	old := s.scope
 	s.scope = l.outer
 	defer func() { s.scope = old }()
-	return s.capture(func() error { return l.stmt.run(s, a[0], l.depth+1) })
+	return s.block(func() error { return l.stmt.run(s, a[0], l.depth+1) })
 }
 
 func (l *loop) method(s *state, name string, c *Call) (any, error) {
@@ -481,5 +486,5 @@ func (m *macro) call(s *state, c *Call) (any, error) {
 	} else if len(c.Args) > len(n.params) {
 		return nil, value.TypeErrorf("macro %s takes not more than %d argument(s)", value.Repr(n.name), len(n.params))
 	}
-	return s.capture(func() error { return s.execAll(n.body) })
+	return s.block(func() error { return s.execAll(n.body) })
 }

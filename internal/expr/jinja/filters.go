@@ -137,7 +137,7 @@ func filterAttr(s *state, a []any) (any, error) {
 	switch x := a[0].(type) {
 	case *value.Map:
 		// Only attributes count here, never items.
-		if _, ok := dictMethods[name]; !ok && !dunders[name] {
+		if _, ok := dictMethods[name]; !ok && !isDunder(x, name) {
 			return s.env.undefinedMember(x, name), nil
 		}
 	case *Undefined:

@@ -17,10 +17,11 @@ type state struct {
 	depth  int
 	// mutates says that the template can change lists and dicts, so that what comes
 	// from outside is copied before it can be.
-	mutates bool
-	copies  map[string]any
-	own     value.Budget
-	first   scope
+	mutates  bool
+	escaping bool // inside of {% autoescape true %}
+	copies   map[string]any
+	own      value.Budget
+	first    scope
 }
 
 // maxDepth bounds calls within calls.
@@ -196,22 +197,45 @@ func (s *state) str(v any) (string, error) {
 func (s *state) write(v any) error {
 	switch v := v.(type) {
 	case string:
+		if s.escaping {
+			v = escape(v)
+		}
 		if err := s.grow(len(v)); err != nil {
 			return err
 		}
 		s.out = append(s.out, v...)
 		return nil
 	case Markup:
-		return s.write(string(v))
+		if err := s.grow(len(v)); err != nil {
+			return err
+		}
+		s.out = append(s.out, v...)
+		return nil
 	case *Undefined:
 		if v.Strict {
 			return v.err()
 		}
 		return nil
 	}
+	if s.escaping {
+		t, err := s.str(v)
+		if err != nil {
+			return err
+		}
+		return s.write(t)
+	}
 	var err error
 	s.out, err = value.AppendStr(s.out, v, s.budget)
 	return err
+}
+
+// block is capture for what becomes a value: safe text where texts are escaped.
+func (s *state) block(f func() error) (any, error) {
+	text, err := s.capture(f)
+	if s.escaping {
+		return Markup(text), err
+	}
+	return text, err
 }
 
 // capture runs f and returns what it wrote.

@@ -651,7 +651,7 @@ func textFormat(s *state, t string, c *Call) (any, error) {
 		switch k := first.(type) {
 		case int64:
 			if k >= int64(len(c.Args)) {
-				return nil, value.Raise("IndexError", "Replacement index %d out of range for positional args tuple", k)
+				return nil, value.Raise("IndexError", "tuple index out of range")
 			}
 			return s.follow(c.Args[k], steps)
 		case string:
