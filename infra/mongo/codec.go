@@ -76,10 +76,41 @@ type box struct {
 	V      int64       `bson:"v"` // version of the document that the change made
 	Insert []execution `bson:"ins,omitempty"`
 	Update []execution `bson:"upd,omitempty"` // with the version they shall have
+	Ends   []end       `bson:"ends,omitempty"`
 	Told   []string    `bson:"told,omitempty"`
 }
 
-func (b *box) empty() bool { return len(b.Insert)+len(b.Update)+len(b.Told) == 0 }
+func (b *box) empty() bool { return len(b.Insert)+len(b.Update)+len(b.Ends)+len(b.Told) == 0 }
+
+// end is a completion in an outbox.
+type end struct {
+	ID       string   `bson:"id"`
+	Attempt  int      `bson:"k"`
+	Worker   string   `bson:"w"`
+	At       int64    `bson:"at"`
+	Status   string   `bson:"s"`
+	Result   []byte   `bson:"res,omitempty"`
+	Verified bool     `bson:"ok,omitempty"`
+	Ref      *blobRef `bson:"ref,omitempty"`
+}
+
+func encodeEnd(c *router.Completion) end {
+	e := end{ID: string(c.Execution), Attempt: c.Attempt, Worker: c.Worker, At: micros(c.At), Status: string(c.Result.Status),
+		Result: c.Result.Value, Verified: c.Result.Verified}
+	if c.Blob != nil {
+		e.Ref = &blobRef{c.Blob.Hash, c.Blob.Size}
+	}
+	return e
+}
+
+func (e *end) decode() router.Completion {
+	c := router.Completion{Hold: router.Hold{Execution: hayate.ExecutionID(e.ID), Attempt: e.Attempt, Worker: e.Worker}, At: instant(e.At),
+		Result: hayate.Result{Status: hayate.Status(e.Status), Value: e.Result, Verified: e.Verified}}
+	if e.Ref != nil {
+		c.Blob = &hayate.BlobRef{Hash: e.Ref.Hash, Size: e.Ref.Size}
+	}
+	return c
+}
 
 // micros is a time for a document, rounded up: nothing is due too early.
 func micros(t time.Time) int64 {
@@ -280,6 +311,9 @@ func (d *event) decode() (router.EventRecord, error) {
 }
 
 func (d *event) firings() ([]hayate.Firing, error) {
+	if len(d.F) == 0 {
+		return nil, nil
+	}
 	list := make([]hayate.Firing, len(d.F))
 	for i := range d.F {
 		if err := json.Unmarshal(d.F[i].Body, &list[i]); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/record"
 )
 
 // maxTries bounds how often a call reads anew because others were first.
@@ -64,7 +65,13 @@ func (s *Store) commit(ctx context.Context, c *router.Change) error {
 	case len(b.Update) > 0:
 		return s.carry(ctx, b)
 	}
-	// Nothing is conditional: each part may be repeated by itself.
+	for i := range c.Complete {
+		if err := s.complete(ctx, &c.Complete[i]); err != nil {
+			return err
+		}
+	}
+	b.Ends = nil
+	// Nothing else is conditional: each part may be repeated by itself.
 	return s.apply(ctx, "", b)
 }
 
@@ -74,6 +81,11 @@ func (s *Store) commit(ctx context.Context, c *router.Change) error {
 func (s *Store) check(ctx context.Context, c *router.Change) error {
 	if c.Run != nil {
 		if err := s.checkRun(ctx, c.Run); err != nil {
+			return err
+		}
+	}
+	for i := range c.Complete {
+		if err := s.checkEnd(ctx, c.Complete[i]); err != nil {
 			return err
 		}
 	}
@@ -106,6 +118,22 @@ func (s *Store) check(ctx context.Context, c *router.Change) error {
 		}
 	}
 	return nil
+}
+
+// checkEnd returns ErrConflict where the hold of a completion is not good.
+func (s *Store) checkEnd(ctx context.Context, c router.Completion) error {
+	d, err := s.read(ctx, string(c.Execution))
+	if errors.Is(err, hayate.ErrNotFound) {
+		return fmt.Errorf("complete execution %s: it does not exist: %w", c.Execution, hayate.ErrConflict)
+	}
+	if err != nil {
+		return fmt.Errorf("complete execution %s: %w", c.Execution, err)
+	}
+	x, err := d.decode()
+	if err != nil {
+		return err
+	}
+	return record.Complete(&x, c)
 }
 
 func staleUpdate(x *hayate.Execution, have int64, exists bool) error {
@@ -147,6 +175,9 @@ func (s *Store) pack(ctx context.Context, c *router.Change) (*box, error) {
 		}
 		d.V++
 		b.Update = append(b.Update, d)
+	}
+	for i := range c.Complete {
+		b.Ends = append(b.Ends, encodeEnd(&c.Complete[i]))
 	}
 	return b, nil
 }
@@ -273,7 +304,7 @@ func (s *Store) writeRun(ctx context.Context, d *router.RunDelta, set, unset bso
 // carry commits a change without a run: its first update carries the rest.
 func (s *Store) carry(ctx context.Context, b *box) error {
 	first := &b.Update[0]
-	rest := &box{V: first.V, Insert: b.Insert, Update: b.Update[1:], Told: b.Told}
+	rest := &box{V: first.V, Insert: b.Insert, Update: b.Update[1:], Ends: b.Ends, Told: b.Told}
 	u, err := first.update()
 	if err != nil {
 		return err
@@ -340,6 +371,15 @@ func (s *Store) finish(ctx context.Context, c *mongo.Collection, id string, b *b
 func (s *Store) apply(ctx context.Context, name string, b *box) error {
 	for i := range b.Update {
 		if err := s.applyUpdate(ctx, name, &b.Update[i]); err != nil {
+			return err
+		}
+	}
+	for i := range b.Ends {
+		c := b.Ends[i].decode()
+		// Refused: it has ended so before, or its worker was taken for lost between
+		// the check and the commit, and then the next attempt's end is the one that
+		// counts for the execution; the run has the fact already.
+		if err := s.complete(ctx, &c); err != nil && !errors.Is(err, hayate.ErrConflict) && !errors.Is(err, hayate.ErrNotFound) {
 			return err
 		}
 	}

@@ -47,7 +47,12 @@ func database(t testing.TB) string {
 // open opens a store on a database; it is closed when the test ends.
 func open(t testing.TB, uri string) *mongo.Store {
 	t.Helper()
-	s, err := mongo.Open(t.Context(), mongo.Config{URI: uri})
+	return openWith(t, mongo.Config{URI: uri})
+}
+
+func openWith(t testing.TB, c mongo.Config) *mongo.Store {
+	t.Helper()
+	s, err := mongo.Open(t.Context(), c)
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
@@ -72,4 +77,44 @@ func TestStore(t *testing.T) {
 			return s
 		}}
 	})
+}
+
+func TestQueue(t *testing.T) {
+	t.Parallel()
+	routertest.TestQueue(t, func(t *testing.T) routertest.QueueUnderTest {
+		s := openWith(t, mongo.Config{URI: database(t), QueueBound: 60})
+		return routertest.QueueUnderTest{Queue: s.Queue(), Bound: 60, Close: s.Close}
+	})
+}
+
+func TestRegistry(t *testing.T) {
+	t.Parallel()
+	routertest.TestRegistry(t, func(t *testing.T) routertest.RegistryUnderTest {
+		uri := database(t)
+		s := open(t, uri)
+		return routertest.RegistryUnderTest{Registry: s.Registry(), Close: s.Close, Reopen: func(t *testing.T) router.Registry {
+			return open(t, uri).Registry()
+		}}
+	})
+}
+
+func TestDatastore(t *testing.T) {
+	t.Parallel()
+	routertest.TestDatastore(t, func(t *testing.T) routertest.DatastoreUnderTest {
+		uri := database(t)
+		s := open(t, uri)
+		return routertest.DatastoreUnderTest{Datastore: s.Datastore(), Close: s.Close, Reopen: func(t *testing.T) router.Datastore {
+			return open(t, uri).Datastore()
+		}}
+	})
+}
+
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	routertest.TestLeases(t, func(t *testing.T) router.Leases { return open(t, database(t)).Leases() })
+}
+
+func TestBlobs(t *testing.T) {
+	t.Parallel()
+	routertest.TestBlobs(t, func(t *testing.T) router.Blobs { return open(t, database(t)).Blobs() })
 }

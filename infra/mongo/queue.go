@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,22 +27,27 @@ type Queue struct {
 	s *Store
 	q *delayqueue.Queue[hayate.ExecutionID]
 
-	polling sync.Mutex // held by the one receiver that looks
+	all bool // every target is handed over in memory
+	own []string
 
-	mu     sync.Mutex
-	known  map[hayate.ExecutionID]bool // in memory, or delivered and not acknowledged
-	served map[string]bool             // targets that this process receives for
-	depth  atomic.Int64                // as the last look found it
+	polling sync.Mutex // held by the one receiver that looks
+	looked  time.Time  // when it last did
+	more    bool       // it could not bring everything
+
+	mu    sync.Mutex
+	known map[hayate.ExecutionID]bool // in memory, or delivered and not acknowledged
+	depth atomic.Int64                // as the last look found it
 }
 
 var _ router.Queue = (*Queue)(nil)
 
-func newQueue(s *Store, bound int) *Queue {
-	return &Queue{s: s, q: delayqueue.New[hayate.ExecutionID](bound, s.now), known: map[hayate.ExecutionID]bool{}, served: map[string]bool{}}
+func newQueue(s *Store, c *Config) *Queue {
+	return &Queue{s: s, q: delayqueue.New[hayate.ExecutionID](c.QueueBound, s.now), known: map[hayate.ExecutionID]bool{},
+		all: c.HandOver == nil && !c.Serverless, own: c.HandOver}
 }
 
-// Put implements router.Queue. Items for targets that this process does not
-// receive for are left to those who do: they find them in the store.
+// Put implements router.Queue. Items for targets that are not handed over are
+// left to those who receive for them: they find them in the store.
 func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("queue executions: %w", err)
@@ -52,7 +58,7 @@ func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 	var own []delayqueue.Item[hayate.ExecutionID]
 	q.mu.Lock()
 	for _, it := range items {
-		if q.served[it.Target] && !q.known[it.Execution] {
+		if (q.all || slices.Contains(q.own, it.Target)) && !q.known[it.Execution] {
 			own = append(own, delayqueue.Item[hayate.ExecutionID]{Value: it.Execution, Target: it.Target, NotBefore: it.NotBefore})
 			q.known[it.Execution] = true
 		}
@@ -79,18 +85,9 @@ func (q *Queue) forget(id hayate.ExecutionID) {
 // Receive implements router.Queue. While it waits, one of the receivers of this
 // process looks into the store from time to time.
 func (q *Queue) Receive(ctx context.Context, targets ...string) (router.Delivery, error) {
-	q.mu.Lock()
-	for _, t := range targets {
-		q.served[t] = true
-	}
-	q.mu.Unlock()
 	for {
-		if q.polling.TryLock() {
-			err := q.poll(ctx, targets)
-			q.polling.Unlock()
-			if err != nil {
-				return router.Delivery{}, fmt.Errorf("receive from queue: %w", err)
-			}
+		if err := q.look(ctx, targets); err != nil {
+			return router.Delivery{}, fmt.Errorf("receive from queue: %w", err)
 		}
 		wait, cancel := context.WithTimeout(ctx, q.s.poll)
 		it, err := q.q.Receive(wait, targets...)
@@ -121,6 +118,20 @@ func (q *Queue) delivery(it delayqueue.Item[hayate.ExecutionID]) router.Delivery
 			return nil
 		},
 	}
+}
+
+// look polls the store where it is time to, and nobody else is at it.
+func (q *Queue) look(ctx context.Context, targets []string) error {
+	if !q.polling.TryLock() {
+		return nil
+	}
+	defer q.polling.Unlock()
+	now := q.s.now()
+	if now.Sub(q.looked).Abs() < q.s.poll && !(q.more && q.q.Len() < pollLimit/2) {
+		return nil
+	}
+	q.looked = now
+	return q.poll(ctx, targets)
 }
 
 // poll looks for executions that may be claimed now. It stops early where the
@@ -156,7 +167,8 @@ func (q *Queue) poll(ctx context.Context, targets []string) error {
 	if err != nil {
 		return err
 	}
-	if n < pollLimit {
+	q.more = n == pollLimit
+	if !q.more {
 		q.depth.Store(int64(n))
 		return nil
 	}

@@ -40,6 +40,10 @@ type Config struct {
 	Log *slog.Logger // default: silence
 	// QueueBound is the most items that wait in the queue of this process; default 10 000.
 	QueueBound int
+	// HandOver names the targets that this process itself receives from the queue
+	// for: what it puts for them need not be found in the store first. Default:
+	// all; none where Serverless is set.
+	HandOver []string
 	// Poll is how often the queue looks for executions that other processes have
 	// stored, and how often a waiting reader of the registry looks; default 1 s.
 	Poll time.Duration
@@ -112,7 +116,7 @@ func New(c Config) (*Store, error) {
 		relaxed: db.Collection("executions", options.Collection().SetWriteConcern(writeconcern.W1())),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
 	}
-	s.queue = newQueue(s, c.QueueBound)
+	s.queue = newQueue(s, &c)
 	return s, nil
 }
 
