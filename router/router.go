@@ -74,6 +74,10 @@ type Config struct {
 	// OnLost is called for each attempt of this host whose worker died, before
 	// the execution is settled, so that leftovers can be ended. Default: nothing.
 	OnLost func(hayate.Execution)
+	// Left names the executions of which this host still has processes when Run
+	// starts: the claims of idempotent ones may have been in memory only. Those that
+	// are not over are told to OnLost before anything is attempted. Default: none.
+	Left func() []hayate.ExecutionID
 	// Now and NewID are the only sources of time and randomness.
 	Now   func() time.Time
 	NewID func() string
@@ -183,6 +187,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.Retention, 30*24*time.Hour)
 	if c.OnLost == nil {
 		c.OnLost = func(hayate.Execution) {}
+	}
+	if c.Left == nil {
+		c.Left = func() []hayate.ExecutionID { return nil }
 	}
 }
 

@@ -17,30 +17,8 @@ const sweepLimit = 1000
 // them. Run calls it first.
 func (r *Router) Recover(ctx context.Context) error {
 	if r.cfg.SoleOwner {
-		// Nobody else works on this store: what runs was lost with the process before.
-		for {
-			p, err := r.store.Executions(ctx, Query{Status: []hayate.Status{hayate.StatusRunning, hayate.StatusCanceling}, Limit: sweepLimit})
-			if err != nil {
-				return fmt.Errorf("recover: %w", err)
-			}
-			if len(p.Items) == 0 {
-				break
-			}
-			left := p.Items[:0]
-			for _, x := range p.Items {
-				if !isWorkflow(x.Runner) {
-					left = append(left, x)
-				}
-			}
-			if len(left) == 0 {
-				break
-			}
-			for _, x := range left {
-				r.cfg.OnLost(x)
-				if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
-					return fmt.Errorf("recover: %w", err)
-				}
-			}
+		if err := r.recoverLost(ctx); err != nil {
+			return fmt.Errorf("recover: %w", err)
 		}
 	}
 	// Everything that may be claimed goes to the (empty) queue, page by page.
@@ -60,6 +38,45 @@ func (r *Router) Recover(ctx context.Context) error {
 	}
 	if n > 0 {
 		r.log.Info("waiting executions taken up", "executions", n)
+	}
+	return nil
+}
+
+// recoverLost settles all attempts of the process before: nobody else works on
+// this store. It also ends what is left of those whose claim was in memory.
+func (r *Router) recoverLost(ctx context.Context) error {
+	q := Query{Status: []hayate.Status{hayate.StatusRunning, hayate.StatusCanceling}, Ascending: true, Limit: sweepLimit}
+	for {
+		p, err := r.store.Executions(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, x := range p.Items {
+			if isWorkflow(x.Runner) {
+				q.Offset++ // its run goes on by itself
+				continue
+			}
+			r.cfg.OnLost(x)
+			if err := r.settleLost(ctx, x); errors.Is(err, hayate.ErrConflict) {
+				q.Offset++ // somebody canceled it meanwhile: it is looked at again by the sweeper
+			} else if err != nil {
+				return err
+			}
+		}
+		if len(p.Items) < q.Limit {
+			break
+		}
+	}
+	for _, id := range r.cfg.Left() {
+		x, err := r.Execution(ctx, id)
+		switch {
+		case errors.Is(err, hayate.ErrNotFound):
+			continue // another store's
+		case err != nil:
+			return err
+		case !x.Status.Completed():
+			r.cfg.OnLost(x)
+		}
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(a
 	if err != nil {
 		return err
 	}
-	dirs := packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Unpack: filepath.Join(s.Data, "packs"), Log: log}
+	dirs := packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Configs: s.Configs, Unpack: filepath.Join(s.Data, "packs"), Log: log}
 	if _, err := loadPacks(ctx, rt, dirs, log); err != nil {
 		return err
 	}
@@ -83,7 +83,17 @@ func newRouter(s settings.Settings, store *embedded.Store, log *slog.Logger) (*r
 				log.Error("end what a lost worker left running", "execution_id", x.ID, "err", err)
 			}
 		},
+		Left: leftovers,
 	})
+}
+
+// leftovers names the executions of which this host has processes.
+func leftovers() []hayate.ExecutionID {
+	var ids []hayate.ExecutionID
+	for _, id := range shell.Leftovers() {
+		ids = append(ids, hayate.ExecutionID(id))
+	}
+	return ids
 }
 
 func newAPI(s settings.Settings, rt *router.Router, store *embedded.Store, dirs packdir.Config, log *slog.Logger, l net.Listener, draining *atomic.Bool) (*httpapi.Server, error) {

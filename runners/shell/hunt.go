@@ -36,6 +36,31 @@ func KillLeftovers(executionID string) error {
 	return nil
 }
 
+// Leftovers returns the executions of which this host has processes, each once, in
+// no order: all that carry the mark of one in their environment. A process that has
+// just started has begun none of them. It needs /proc, and reads it once.
+func Leftovers() []string {
+	self := os.Getpid()
+	seen := map[string]bool{}
+	var ids []string
+	for _, p := range processes() {
+		if p.pid == self || p.state == 'Z' || p.state == 'X' {
+			continue
+		}
+		env, _ := environ(p.pid)
+		_, rest, ok := bytes.Cut(env, []byte("\x00"+markExecution+"="))
+		if !ok {
+			continue
+		}
+		id, _, _ := strings.Cut(string(rest), "\x00")
+		if id != "" && !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // hunt ends the processes of an attempt.
 type hunt struct {
 	leader int         // the session's and group's leader; 0: unknown

@@ -34,3 +34,6 @@ func (r *Runner) perform(context.Context, plan, *mask.Masker, func(hayate.Stream
 
 // KillLeftovers does nothing here: without shell actions nothing is left over.
 func KillLeftovers(string) error { return nil }
+
+// Leftovers returns none, for the same reason.
+func Leftovers() []string { return nil }
