@@ -1,6 +1,7 @@
 package yaql
 
 import (
+	"math/big"
 	"strings"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
@@ -184,7 +185,31 @@ func (r *resolution) resolve(levels [][]*overload) (any, error) {
 	if winner == nil {
 		return nil, noMatch(r.name, r.recv)
 	}
+	if err := f.charge(); err != nil {
+		return nil, err
+	}
 	return winner.do(f)
+}
+
+// charge takes steps for what is long, since functions walk over it.
+func (f *frame) charge() error {
+	steps := 0
+	for _, args := range [2][]any{f.args, f.rest} {
+		for _, v := range args {
+			switch v := v.(type) {
+			case string:
+				steps += len(v) / 256
+			case *big.Int:
+				steps += v.BitLen() / 64
+			case *value.Set:
+				steps += v.Len() / 16
+			}
+		}
+	}
+	if steps == 0 {
+		return nil
+	}
+	return f.ev.budget.Step(steps)
 }
 
 // translate splits the arguments into positional and named ones.

@@ -186,9 +186,10 @@ func (ev *evaluator) operate(op opcode, a, b any, sc *scope) (any, error) {
 	if !ev.defs {
 		switch op {
 		case opEqual:
-			return equal(a, b), nil
+			return ev.equal(a, b)
 		case opNotEqual:
-			return !equal(a, b), nil
+			same, err := ev.equal(a, b)
+			return !same, err
 		}
 		switch x := a.(type) {
 		case int64:
@@ -353,7 +354,7 @@ func (ev *evaluator) dict(n *callNode, sc *scope) (any, error) {
 		rules = append(rules, rule{k, v})
 	}
 	for _, r := range rules {
-		if err := hashable(r.key); err != nil {
+		if err := ev.hashable(r.key); err != nil {
 			return nil, err
 		}
 		m.Set(r.key, r.val)
@@ -374,13 +375,13 @@ func (ev *evaluator) index(n *callNode, sc *scope) (any, error) {
 		return nil, err
 	}
 	if m, ok := asMap(base); ok {
-		return mapItem(m, key)
+		return ev.mapItem(m, key)
 	}
 	return ev.call(n.name, skipped, []any{base, key}, nil, sc)
 }
 
-func mapItem(m *value.Map, key any) (any, error) {
-	if err := hashable(key); err != nil {
+func (ev *evaluator) mapItem(m *value.Map, key any) (any, error) {
+	if err := ev.hashable(key); err != nil {
 		return nil, err
 	}
 	if v, ok := m.Get(key); ok {

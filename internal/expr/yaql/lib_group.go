@@ -55,7 +55,7 @@ func doGroupBy(f *frame) (any, error) {
 		if err != nil {
 			return true, err
 		}
-		if err := hashable(k); err != nil {
+		if err := f.ev.hashable(k); err != nil {
 			return true, err
 		}
 		g, ok := groups.Get(k)
@@ -222,9 +222,15 @@ func doSliceWhere(f *frame) (any, error) {
 			if err != nil {
 				return nil, from, false, err
 			}
-			if known && !equal(v, last) {
-				ahead, has = v, true
-				return items[from:end], end, true, nil
+			if known {
+				same, err := f.ev.equal(v, last)
+				if err != nil {
+					return nil, from, false, err
+				}
+				if !same {
+					ahead, has = v, true
+					return items[from:end], end, true, nil
+				}
 			}
 			last, known = v, true
 		}

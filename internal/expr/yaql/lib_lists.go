@@ -111,10 +111,16 @@ func doListIndex(f *frame) (any, error) {
 func (f *frame) contains(c, v any) (any, error) {
 	switch c := c.(type) {
 	case *value.Set:
-		return c.Has(v), hashable(v)
+		if err := f.ev.hashable(v); err != nil {
+			return nil, err
+		}
+		return c.Has(v), nil
 	case *view:
 		if c.kind == viewKeys {
-			return c.m.Has(v), hashable(v)
+			if err := f.ev.hashable(v); err != nil {
+				return nil, err
+			}
+			return c.m.Has(v), nil
 		}
 		if c.kind == viewItems && !c.mutable {
 			return f.hasItem(c.m, v)
@@ -122,8 +128,9 @@ func (f *frame) contains(c, v any) (any, error) {
 	}
 	found := false
 	err := f.ev.each(c, func(x any) (bool, error) {
-		found = equal(x, v)
-		return found, nil
+		var err error
+		found, err = f.ev.equal(x, v)
+		return found, err
 	})
 	return found, err
 }
@@ -151,11 +158,14 @@ func (f *frame) hasItem(m *value.Map, item any) (any, error) {
 	case len(pair) > 2:
 		return nil, Raise("ValueError", "too many values to unpack (expected 2)")
 	}
-	if err := hashable(pair[0]); err != nil {
+	if err := f.ev.hashable(pair[0]); err != nil {
 		return nil, err
 	}
 	v, ok := m.Get(pair[0])
-	return ok && equal(v, pair[1]), nil
+	if !ok {
+		return false, nil
+	}
+	return f.ev.equal(v, pair[1])
 }
 
 // doAddLists joins two lists or two sets at once, all else lazily.

@@ -12,7 +12,7 @@ func mapLibrary() []*overload {
 		dict.renamed("#map"),
 		fn("dict", doDictOfPairs, p("items", tIterable)).rules(),
 		mt("toDict", doToDict, p("collection", tIterable), p("keySelector", tLambda), opt("valueSelector", tLambda, nil)),
-		fn("#indexer", func(f *frame) (any, error) { return mapItem(f.mapping(0), f.args[1]) }, d, p("key", tAny)),
+		fn("#indexer", func(f *frame) (any, error) { return f.ev.mapItem(f.mapping(0), f.args[1]) }, d, p("key", tAny)),
 		fn("#indexer", doGet, d, p("key", tAny), p("default", tAny)),
 		mt("get", doGet, d, p("key", tAny), opt("default", tAny, nil)),
 		mt("set", func(f *frame) (any, error) { return f.with([]rule{{f.args[1], f.args[2]}}) }, d, p("key", tAny), p("value", tAny)).rules(),
@@ -35,7 +35,7 @@ func mapLibrary() []*overload {
 
 // put stores an entry, charged to the budget, or fails on a key that cannot be.
 func (ev *evaluator) put(m *value.Map, k, v any) error {
-	if err := hashable(k); err != nil {
+	if err := ev.hashable(k); err != nil {
 		return err
 	}
 	if err := ev.budget.Grow(2 * wordSize); err != nil {
@@ -104,7 +104,7 @@ func doToDict(f *frame) (any, error) {
 }
 
 func doGet(f *frame) (any, error) {
-	if err := hashable(f.args[1]); err != nil {
+	if err := f.ev.hashable(f.args[1]); err != nil {
 		return nil, err
 	}
 	if v, ok := f.mapping(0).Get(f.args[1]); ok {
@@ -159,7 +159,7 @@ func viewOf(kind viewKind) func(*frame) (any, error) {
 }
 
 func doContainsKey(f *frame) (any, error) {
-	if err := hashable(f.args[1]); err != nil {
+	if err := f.ev.hashable(f.args[1]); err != nil {
 		return nil, err
 	}
 	return f.mapping(0).Has(f.args[1]), nil
@@ -184,7 +184,7 @@ func doAddMaps(f *frame) (any, error) {
 
 func (f *frame) without(keys []any) (any, error) {
 	for _, k := range keys {
-		if err := hashable(k); err != nil {
+		if err := f.ev.hashable(k); err != nil {
 			return nil, err
 		}
 	}
@@ -297,7 +297,7 @@ func (mg *merger) bothLists(x, y any) (any, error) {
 	seen := value.NewSet()
 	for _, items := range [][]any{a, b} {
 		for _, v := range items {
-			if err := hashable(v); err != nil {
+			if err := mg.f.ev.hashable(v); err != nil {
 				return nil, err
 			}
 			if err := mg.f.grow(3 * wordSize); err != nil {

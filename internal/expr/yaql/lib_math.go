@@ -201,7 +201,11 @@ func doMin2(f *frame) (any, error) { return f.min2(f.args[0], f.args[1]) }
 
 func doPow(f *frame) (any, error) {
 	if f.args[2] == nil {
-		return value.Arith("**", f.args[0], f.args[1])
+		v, err := value.Arith("**", f.args[0], f.args[1])
+		if b, ok := v.(*big.Int); ok && err == nil {
+			err = f.ev.budget.Step(b.BitLen() / 16)
+		}
+		return v, err
 	}
 	a, ok1 := value.ToBig(f.args[0])
 	b, ok2 := value.ToBig(f.args[1])

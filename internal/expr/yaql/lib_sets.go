@@ -46,7 +46,7 @@ func (f *frame) setOf(items []any) (*value.Set, error) {
 }
 
 func (f *frame) member(s *value.Set, v any) error {
-	if err := hashable(v); err != nil {
+	if err := f.ev.hashable(v); err != nil {
 		return err
 	}
 	if err := f.grow(2 * wordSize); err != nil {

@@ -261,8 +261,11 @@ func doCoalesce(f *frame) (any, error) {
 // commonLibrary has equality and the order of null, which is less than anything.
 func commonLibrary() []*overload {
 	out := []*overload{
-		fn("*equal", func(f *frame) (any, error) { return equal(f.args[0], f.args[1]), nil }, p("left", tAny), p("right", tAny)),
-		fn("*not_equal", func(f *frame) (any, error) { return !equal(f.args[0], f.args[1]), nil }, p("left", tAny), p("right", tAny)),
+		fn("*equal", func(f *frame) (any, error) { return f.ev.equal(f.args[0], f.args[1]) }, p("left", tAny), p("right", tAny)),
+		fn("*not_equal", func(f *frame) (any, error) {
+			same, err := f.ev.equal(f.args[0], f.args[1])
+			return !same, err
+		}, p("left", tAny), p("right", tAny)),
 	}
 	for _, o := range []struct {
 		name                      string

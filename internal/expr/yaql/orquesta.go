@@ -75,7 +75,7 @@ func callCtx(c *Call) (any, error) {
 			}
 			return v, nil
 		}
-	} else if err := hashable(key); err != nil {
+	} else if err := c.ev.hashable(key); err != nil {
 		return nil, err
 	}
 	if t, ok := tupleItems(key); ok { // Python formats the message with the key as its arguments
@@ -120,7 +120,7 @@ func callItem(c *Call) (any, error) {
 	if !ok {
 		return nil, Raise("ExpressionEvaluationException", "Item is not type of collections.abc.Mapping.")
 	}
-	if err := hashable(key); err != nil {
+	if err := c.ev.hashable(key); err != nil {
 		return nil, err
 	}
 	v, ok := m.Get(key)

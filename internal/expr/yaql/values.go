@@ -181,6 +181,13 @@ const maxNested = value.MaxDepth
 // maxVisits bounds how many parts of a value one walk looks at.
 const maxVisits = 1 << 20
 
+// equal is Python's a == b, charged to the budget by the parts it looks at.
+func (ev *evaluator) equal(a, b any) (bool, error) {
+	left := maxVisits
+	same := equalParts(a, b, 0, &left)
+	return same, ev.budget.Step((maxVisits - left) / 4)
+}
+
 // equal is Python's a == b.
 func equal(a, b any) bool {
 	left := maxVisits
@@ -194,6 +201,7 @@ func equalParts(a, b any, depth int, left *int) bool {
 	switch x := a.(type) {
 	case string:
 		y, ok := b.(string)
+		*left -= len(x) / 1024
 		return ok && x == y
 	case int64:
 		if y, ok := b.(int64); ok {
@@ -259,6 +267,19 @@ func equalMaps(x, y *value.Map, depth int, left *int) bool {
 	return true
 }
 
+// hashable is the function of that name, charged to the budget by the parts that
+// hashing looks at.
+func (ev *evaluator) hashable(v any) error {
+	if s, ok := v.(string); ok && len(s) < 1024 {
+		return nil
+	}
+	left := maxVisits
+	if err := hashableParts(v, 0, &left); err != nil {
+		return err
+	}
+	return ev.budget.Step(maxVisits - left)
+}
+
 // hashable returns Python's TypeError where v cannot be a key or a member.
 func hashable(v any) error {
 	switch v.(type) {
@@ -274,6 +295,10 @@ func hashableParts(v any, depth int, left *int) error {
 		return &Error{Kind: "LimitExceeded", Message: "hash a value of too many parts", Err: value.ErrLimit}
 	}
 	switch v := v.(type) {
+	case string:
+		*left -= len(v) / 1024
+	case *value.Set:
+		*left -= v.Len()
 	case *value.Array:
 		return Raise("TypeError", "unhashable type: 'list'")
 	case *dict:

@@ -16,6 +16,11 @@ import (
 // eval evaluates an expression over a small context.
 func eval(t *testing.T, text string) (any, error) {
 	t.Helper()
+	return evalWithin(t, text, nil)
+}
+
+func evalWithin(t *testing.T, text string, budget *value.Budget) (any, error) {
+	t.Helper()
 	e, err := yaql.Compile(text)
 	if err != nil {
 		return nil, err
@@ -23,6 +28,7 @@ func eval(t *testing.T, text string) (any, error) {
 	return e.Eval(&yaql.Context{
 		Data:      value.MapOf("n", int64(5), "l", value.List{int64(3), int64(1), int64(2)}, "z", nil),
 		Functions: allFunctions,
+		Budget:    budget,
 		Rand:      rand.NewPCG(1, 2),
 		Now:       func() time.Time { return time.Date(2024, 2, 29, 12, 0, 0, 0, time.FixedZone("", 3600)) },
 	})
@@ -123,12 +129,12 @@ func TestBounds(t *testing.T) {
 		`range(1000000).select(range(1000000).sum()).sum()`, `sequence().orderBy($)`,
 		`range(40).aggregate($1 + $1, [1, 2])`, `sequence().join(' ')`, `sequence().groupBy($)`,
 	} {
-		_, err := eval(t, text)
+		_, err := evalWithin(t, text, value.NewBudget(200_000, 4<<20))
 		if !errors.Is(err, value.ErrLimit) {
 			t.Errorf("%s: got %v, want %v", text, err, value.ErrLimit)
 		}
 	}
-	for _, text := range []string{strings.Repeat("(", 100000), strings.Repeat("-", 100000) + "1", strings.Repeat("1+", 100000) + "1", strings.Repeat("[", 300) + strings.Repeat("]", 300)} {
+	for _, text := range []string{strings.Repeat("(", 100000), strings.Repeat("-", 100000) + "1", strings.Repeat("1+", 100000) + "1", strings.Repeat("1+", 4000) + "1", strings.Repeat("[", 300) + strings.Repeat("]", 300)} {
 		if _, err := eval(t, text); err == nil {
 			t.Errorf("an expression of %d characters: got no error", len(text))
 		}
