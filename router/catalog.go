@@ -38,6 +38,8 @@ type Pack struct {
 	Pipefail bool `json:"-"`
 	// Config is the pack's configuration, a JSON object with templates unrendered.
 	Config json.RawMessage `json:"-"`
+	// ConfigSchema says which members of it are secret: attribute to property.
+	ConfigSchema json.RawMessage `json:"-"`
 }
 
 // catalog is an immutable snapshot of what is registered. Readers take it
@@ -60,6 +62,7 @@ type boundAction struct {
 	plan     *render.Plan
 	dir      string
 	pipefail bool
+	config   *render.Config
 	workflow []byte // the definition's text, for workflow runners
 }
 
@@ -167,6 +170,13 @@ func (r *Router) bind(a hayate.Action, p *Pack) (*boundAction, error) {
 	b := &boundAction{Action: a}
 	if p != nil {
 		b.dir, b.pipefail = p.Dir, p.Pipefail
+		if len(p.Config) > 0 {
+			c, err := r.renderer.NewConfig(p.Config, p.ConfigSchema)
+			if err != nil {
+				return nil, fmt.Errorf("configuration of pack %s: %w", p.Ref, err)
+			}
+			b.config = c
+		}
 	}
 	if a.Pipefail != nil {
 		b.pipefail = *a.Pipefail

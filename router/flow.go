@@ -41,6 +41,9 @@ type liveRun struct {
 	version int64            // of the stored run; 0: not created
 	own     ownState
 	timer   *time.Timer
+	// after is what committed steps ask of other runs. It is done once nobody
+	// steps this one, since they may have something to tell it in turn.
+	after []func(context.Context)
 }
 
 // ownState is what the router itself keeps of a run, in an entry of its own.
@@ -114,7 +117,7 @@ func (r *Router) tell(ctx context.Context, id hayate.ExecutionID, t *told) error
 	return <-t.done
 }
 
-// lead steps a run until no fact is left.
+// lead steps a run until no fact is left, then does what the steps ask of others.
 func (r *Router) lead(ctx context.Context, lr *liveRun) {
 	for {
 		lr.mu.Lock()
@@ -123,9 +126,14 @@ func (r *Router) lead(ctx context.Context, lr *liveRun) {
 		if len(batch) == 0 {
 			lr.busy = false
 			over := lr.run == nil || lr.run.Status().Completed()
+			after := lr.after
+			lr.after = nil
 			lr.mu.Unlock()
 			if over || r.runs.full() {
 				r.runs.drop(lr)
+			}
+			for _, f := range after {
+				f(ctx)
 			}
 			return
 		}
@@ -499,7 +507,7 @@ func (s *step) commit(ctx context.Context) error {
 		lr.version++
 	}
 	lr.x, lr.own = s.x, s.own
-	s.aftermath(ctx)
+	s.aftermath(ctx, moved)
 	return nil
 }
 
@@ -515,7 +523,7 @@ func (s *step) wake() time.Time {
 }
 
 // aftermath does what a committed step asks for.
-func (s *step) aftermath(ctx context.Context) {
+func (s *step) aftermath(ctx context.Context, moved bool) {
 	r, lr := s.r, s.lr
 	r.dispatch(ctx, s.change.Insert)
 	if len(s.failedAt) > 0 {
@@ -524,14 +532,18 @@ func (s *step) aftermath(ctx context.Context) {
 		lr.mu.Unlock()
 	}
 	r.setAlarm(lr, s.wake())
-	for _, f := range s.after {
-		f(ctx)
-	}
+	lr.after = append(lr.after, s.after...)
 	if s.ended {
 		r.metrics.ended(s.x.Status)
 		r.log.Info("execution ended", "execution_id", s.x.ID, "action", s.x.Action, "status", s.x.Status, "trace", s.x.Trace)
-		r.announce(ctx, &s.x, Completion{At: s.at, Result: hayate.Result{Status: s.x.Status, Value: s.x.Result}})
-		r.tellParent(ctx, &s.x)
+		x := s.x
+		lr.after = append(lr.after, func(ctx context.Context) {
+			r.announce(ctx, &x, Completion{At: s.at, Result: hayate.Result{Status: x.Status, Value: x.Result}})
+			r.tellParent(ctx, &x)
+		})
+	} else if moved && s.x.Parent != "" {
+		x := s.x
+		lr.after = append(lr.after, func(ctx context.Context) { r.tellParent(ctx, &x) })
 	}
 }
 

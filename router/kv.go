@@ -50,7 +50,7 @@ func (k *kvReader) fetch(ctx context.Context, at time.Time, user string, names [
 func (r *Router) render(ctx context.Context, b *boundAction, supplied []byte, s *render.Scope, kv *kvReader, at time.Time) ([]byte, error) {
 	kv.r = r
 	for range maxNeedRounds {
-		s.KV = kv.values
+		s.KV, s.Config = kv.values, b.config
 		out, need, err := b.plan.Live(s, supplied)
 		if err != nil || len(need) == 0 {
 			return out, err

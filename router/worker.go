@@ -174,7 +174,7 @@ func (r *Router) task(ctx context.Context, x *hayate.Execution, b *boundAction) 
 	kv.r = r
 	user := contextUser(x.Context)
 	for range maxNeedRounds {
-		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user}, x.Parameters)
+		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Config: b.config}, x.Parameters)
 		if err != nil {
 			return hayate.Task{}, err
 		}

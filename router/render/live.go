@@ -43,7 +43,7 @@ func Payload(e *hayate.Event) any {
 type Scope struct {
 	Trigger       *Trigger        // nil outside rules
 	ActionContext json.RawMessage // the execution's context
-	Config        *value.Map      // the pack's rendered configuration
+	Config        *Config         // the pack's configuration; nil for none
 	User          string
 	// KV holds the datastore values at hand: "system.a.b" and "user.a"; an absent
 	// key's value is "".

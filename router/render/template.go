@@ -151,6 +151,8 @@ func (t *template) render(g *graph) (out any, need []string, err error) {
 type variables struct {
 	graph *graph
 	need  []string
+	// shared is where needs are noted instead, for templates within a rendering.
+	shared *variables
 }
 
 // Lookup finds a parameter, or one of the names of the scope.
@@ -173,7 +175,8 @@ func (s *variables) Lookup(name string) (any, bool, error) {
 		return v, err == nil, err
 	case "config_context":
 		if sc.Config != nil {
-			return sc.Config, true, nil
+			v, err := sc.Config.render(s)
+			return v, err == nil, err
 		}
 		return new(value.Map), true, nil
 	}
@@ -204,8 +207,12 @@ func (k *keyNode) Resolve() (any, error) {
 	if v, ok := k.s.graph.scope.KV[k.path]; ok {
 		return v, nil
 	}
-	if k.path != "" && !slices.Contains(k.s.need, k.path) {
-		k.s.need = append(k.s.need, k.path)
+	s := k.s
+	if s.shared != nil {
+		s = s.shared
+	}
+	if k.path != "" && !slices.Contains(s.need, k.path) {
+		s.need = append(s.need, k.path)
 	}
 	return "", nil
 }

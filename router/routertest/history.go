@@ -69,6 +69,12 @@ func (f *fixture) archive(t *testing.T) *archive {
 			case 5:
 				x = f.claim(t, x.ID, "a", e.AcceptedAt)
 				f.complete(t, &x, e.AcceptedAt.Add(time.Second))
+			case 2:
+				x = f.get(t, x.ID)
+				if err := x.To(hayate.StatusFailed, e.AcceptedAt); err != nil {
+					t.Fatal(err)
+				}
+				f.commit(t, router.Change{Update: []hayate.Execution{x}})
 			}
 			a.executions = append(a.executions, f.get(t, x.ID))
 		}
@@ -138,6 +144,14 @@ func historyExecutions(t *testing.T, f *fixture) {
 			func(x hayate.Execution) bool {
 				return x.Status == hayate.StatusRunning || x.Status == hayate.StatusSucceeded
 			}},
+		"statuses that ended badly": {router.Query{Status: []hayate.Status{hayate.StatusFailed, hayate.StatusCanceled}},
+			func(x hayate.Execution) bool { return x.Status == hayate.StatusFailed }},
+		"unfinished and ended": {router.Query{Status: []hayate.Status{hayate.StatusFailed, hayate.StatusRunning}},
+			func(x hayate.Execution) bool {
+				return x.Status == hayate.StatusFailed || x.Status == hayate.StatusRunning
+			}},
+		"status and rule": {router.Query{Status: []hayate.Status{hayate.StatusFailed}, Rule: "suite.rule-1"},
+			func(x hayate.Execution) bool { return x.Status == hayate.StatusFailed && x.Rule == "suite.rule-1" }},
 		"status of none":    {router.Query{Status: []hayate.Status{hayate.StatusTimeout}}, func(hayate.Execution) bool { return false }},
 		"action":            {router.Query{Action: "core.local"}, func(x hayate.Execution) bool { return x.Action == "core.local" }},
 		"runner":            {router.Query{Runner: "noop"}, func(x hayate.Execution) bool { return x.Runner == "noop" }},
