@@ -30,7 +30,7 @@ type execution struct {
 	Parent string `bson:"p"`
 	Type   string `bson:"et,omitempty"` // of the event
 	Source string `bson:"es,omitempty"` // of the event
-	Target string `bson:"tgt"`
+	Target string `bson:"tgt"` // under which it waits in a queue
 	Body   []byte `bson:"b"`
 	Params []byte `bson:"par,omitempty"`
 	Ctx    []byte `bson:"ctx,omitempty"`
@@ -144,7 +144,7 @@ func encode(x *hayate.Execution, n int) (execution, error) {
 	}
 	d := execution{
 		ID: string(x.ID), V: x.Version, At: micros(x.Created), N: int32(n), Tree: tree(x), Action: string(x.Action), Runner: x.Runner,
-		Rule: string(x.Rule), Event: string(x.Event), Parent: string(x.Parent), Target: x.Target, Body: b, Params: x.Parameters, Ctx: x.Context,
+		Rule: string(x.Rule), Event: string(x.Event), Parent: string(x.Parent), Target: router.TargetOf(x), Body: b, Params: x.Parameters, Ctx: x.Context,
 		Status: string(x.Status), Attempt: x.Attempt, Worker: x.Worker, Cancel: x.Cancel, NotBefore: micros(x.NotBefore),
 		Start: micros(x.Started), End: micros(x.Ended), Result: x.Result, Verified: x.Verified, Log: make([]entry, len(x.Log)),
 	}
