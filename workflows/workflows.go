@@ -4,7 +4,8 @@
 // as facts; what is to be done goes out as commands. So a run can be replayed,
 // simulated and resumed by the same few lines.
 //
-// The dialects are packages below: orquesta is StackStorm's own.
+// The dialects are packages below: orquesta is StackStorm's own,
+// chain its older ActionChain.
 package workflows
 
 import (
@@ -16,17 +17,19 @@ import (
 	"strings"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/workflows/chain"
 	"github.com/hayate-run/hayate/workflows/flow"
 	"github.com/hayate-run/hayate/workflows/orquesta"
 )
 
 // The dialects, by the names that StackStorm gives their runners.
 const (
-	Orquesta = "orquesta"
+	Orquesta    = "orquesta"
+	ActionChain = "action-chain"
 )
 
 // Dialects are the names that Parse knows.
-var Dialects = []string{Orquesta}
+var Dialects = []string{Orquesta, ActionChain}
 
 // The words that the dialects share.
 type (
@@ -81,6 +84,11 @@ func Parse(dialect, name string, text []byte, o Options) (*Definition, []Problem
 	case Orquesta:
 		var p *orquesta.Definition
 		if p, problems = orquesta.Parse(text, d.digest, o); p != nil {
+			d.program = p
+		}
+	case ActionChain:
+		var p *chain.Definition
+		if p, problems = chain.Parse(text, d.digest, o); p != nil {
 			d.program = p
 		}
 	default:

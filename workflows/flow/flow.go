@@ -54,6 +54,8 @@ type Fact struct {
 // those of the command that started it. A fact that was told already, or that
 // belongs to an attempt given up since, changes nothing.
 type Child struct {
+	// ID is the child's execution, for results that name it.
+	ID      string
 	Task    string
 	Route   int
 	Entry   int
