@@ -169,3 +169,64 @@ func benchCell(t *testing.T, corpus string, rs []hayate.Rule, events []hayate.Ev
 	}
 	return us
 }
+
+// BenchmarkMatching matches alerts of many hosts against rules of all dialects,
+// each of which waits for a host of its own.
+func BenchmarkMatching(b *testing.B) {
+	for _, n := range benchSizes {
+		rs := make([]hayate.Rule, n)
+		for i := range rs {
+			r := &rs[i]
+			*r = hayate.Rule{Pack: "p", Name: fmt.Sprintf("r%06d", i), Enabled: true, Trigger: hayate.Trigger{Type: "mon.alert"}}
+			switch i % 4 {
+			case 0:
+				r.Criteria = json.RawMessage(fmt.Sprintf(`{"trigger.host":{"type":"eq","pattern":"host-%d"},"trigger.severity":{"type":"gt","pattern":3}}`, i))
+			case 1:
+				r.Criteria = json.RawMessage(fmt.Sprintf(`{"trigger.message":{"type":"contains","pattern":"unit %d failed"}}`, i))
+			case 2:
+				r.Pattern = json.RawMessage(fmt.Sprintf(`{"host":[{"prefix":"host-%d"}],"tags":{"key":["env"],"value":["prod"]}}`, i))
+			case 3:
+				r.Filters = json.RawMessage(fmt.Sprintf(`[{"sql":"subject = 'host-%d' AND LENGTH(source) > 3"}]`, i))
+			}
+		}
+		set, err := rules.Compile(rs)
+		if err != nil {
+			b.Fatal(err)
+		}
+		events := make([]hayate.Event, 256)
+		for i := range events {
+			h := i * 389 % max(n, 2)
+			events[i] = hayate.Event{ID: fmt.Sprint(i), Source: "/zabbix", Type: "mon.alert", Subject: fmt.Sprintf("host-%d", h), Data: []byte(fmt.Sprintf(
+				`{"host":"host-%d","severity":%d,"message":"on host-%d the unit %d failed to start","tags":[{"key":"env","value":"prod"},{"key":"team","value":"ops"}]}`, h, i%6, h, h))}
+		}
+		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+			sc := rules.NewScratch()
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				set.Match(sc, &events[i%len(events)], nil)
+			}
+		})
+	}
+}
+
+// TestPlainRulesMatchWithoutAllocating covers what StackStorm's users write most.
+func TestPlainRulesMatchWithoutAllocating(t *testing.T) {
+	set, err := rules.Compile([]hayate.Rule{
+		{Pack: "p", Name: "a", Enabled: true, Trigger: hayate.Trigger{Type: "t"}, Criteria: json.RawMessage(
+			`{"trigger.a":{"type":"eq","pattern":"x"},"trigger.b.c":{"type":"gt","pattern":3},"trigger.d":{"type":"exists","pattern":true},"trigger.e":{"type":"icontains","pattern":"LPH"}}`)},
+		{Pack: "p", Name: "b", Enabled: true, Pattern: json.RawMessage(`{"a":["x"],"f":{"g":[1],"h":[{"anything-but":"z"}]}}`)},
+		{Pack: "p", Name: "c", Enabled: true, Filters: json.RawMessage(`[{"exact":{"type":"t"}},{"suffix":{"time":"Z"}}]`)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &hayate.Event{ID: "1", Source: "/s", Type: "t", Time: time.Unix(0, 0).UTC(),
+		Data: []byte(`{"a":"x","b":{"c":5},"d":0,"e":"alpha\"","f":[{"g":2},{"g":1,"h":"y"}]}`)}
+	sc := rules.NewScratch()
+	if got := refs(set.Match(sc, e, nil)); got != "p.a p.b p.c" {
+		t.Fatalf("got %q, want all three", got)
+	}
+	if n := testing.AllocsPerRun(100, func() { set.Match(sc, e, nil) }); n > 0 {
+		t.Errorf("got %v allocations an event, want none", n)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
 // template is a pattern with {{ }}, as StackStorm's filter renders it
@@ -21,18 +22,19 @@ type template struct {
 }
 
 // environment is StackStorm's: sandboxed, and undefined values are errors.
-var environment = jinja.New(jinja.Options{
-	Strict: true, TrimBlocks: true, LstripBlocks: true,
-	Filters: map[string]jinja.Function{"to_complex": toComplex},
-})
+// Templates in criteria decrypt nothing: rules see no key.
+var environment = jinja.New(jinja.StackStormOptions(jinja.Hooks{ParseYAML: parseYAML}, true))
 
-// toComplex writes a value as JSON.
-func toComplex(c *jinja.Call) (any, error) {
-	a, err := c.Bind("to_complex", 1, "value")
-	if err != nil {
-		return nil, err
+// parseYAML reads a document for from_yaml_string.
+func parseYAML(text string) (any, error) {
+	doc, ds := yamldoc.Parse([]byte(text), yamldoc.Options{})
+	if yamldoc.HasErrors(ds) {
+		return nil, value.ValueErrorf("%s", ds[0].Message)
 	}
-	return value.Dumps(a[0], value.DumpOptions{Indent: -1}, nil)
+	if raw := doc.JSON(); raw != nil {
+		return value.Decode(raw)
+	}
+	return nil, nil
 }
 
 // braces finds what to_complex is added to: greedy, so the last expression of

@@ -322,15 +322,21 @@ func (sc *Scratch) check(ix *index, e *entry) {
 		return
 	}
 	ok, err := x.criteria.hold(&sc.eval)
-	var need needError
 	switch {
-	case errors.As(err, &need):
-		sc.out = append(sc.out, Match{Rule: e.rule, Need: need.keys})
 	case err != nil:
-		sc.out = append(sc.out, Match{Rule: e.rule, Err: err})
+		sc.out = append(sc.out, undecided(e.rule, err))
 	case ok:
 		sc.out = append(sc.out, Match{Rule: e.rule})
 	}
+}
+
+// undecided is the Match of a rule that could not be evaluated.
+func undecided(r *hayate.Rule, err error) Match {
+	var need needError
+	if errors.As(err, &need) {
+		return Match{Rule: r, Need: need.keys}
+	}
+	return Match{Rule: r, Err: err}
 }
 
 func (ix *index) patternHolds(v *view, e *entry) bool {
