@@ -153,8 +153,11 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 		return err
 	}
 	l.filtered = rest.Text != "" || rest.Event != ""
-	if unfinished(q.Status) {
+	switch {
+	case unfinished(q.Status):
 		l.table += " INDEXED BY executions_duty"
+	case unsuccessful(q.Status):
+		l.table += " INDEXED BY executions_ends"
 	}
 	if only := *q; len(l.where.parts) == 0 {
 		l.total = int(s.w.shown.Load().executions())
@@ -189,8 +192,12 @@ func (s *Store) executionConditions(w *where, q *router.Query) (event hayate.Eve
 			numbers[i] = statusNumber(st)
 		}
 		w.in("status", numbers)
-		if unfinished(q.Status) {
+		// What the partial indexes cover, in their own words.
+		switch {
+		case unfinished(q.Status):
 			w.add("duty IS NOT NULL")
+		case unsuccessful(q.Status):
+			w.add("status IN (5,6,7,9)")
 		}
 	}
 	if q.Action != "" {
@@ -242,6 +249,14 @@ func (s *Store) executionConditions(w *where, q *router.Query) (event hayate.Eve
 // index of duties finds.
 func unfinished(list []hayate.Status) bool {
 	return len(list) > 0 && !slices.ContainsFunc(list, hayate.Status.Completed)
+}
+
+// unsuccessful says whether a query is for executions alone that ended otherwise
+// than well, which the index of ends finds.
+func unsuccessful(list []hayate.Status) bool {
+	return len(list) > 0 && !slices.ContainsFunc(list, func(s hayate.Status) bool {
+		return !s.Completed() || s == hayate.StatusSucceeded
+	})
 }
 
 // unfiltered says whether a query selects all executions.

@@ -10,6 +10,8 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/keyfile"
+	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/routertest"
 )
 
 func open(t *testing.T, path string) *keyfile.Secrets {
@@ -19,6 +21,11 @@ func open(t *testing.T, path string) *keyfile.Secrets {
 		t.Fatalf("Open: %v", err)
 	}
 	return s
+}
+
+func TestSecrets(t *testing.T) {
+	t.Parallel()
+	routertest.TestSecrets(t, func(t *testing.T) router.Secrets { return open(t, filepath.Join(t.TempDir(), "secrets.key")) })
 }
 
 func TestKeyFileIsMadeOnFirstUse(t *testing.T) {
