@@ -48,10 +48,13 @@ func asError(err error) *Error {
 	return &Error{Kind: "Exception", Message: err.Error(), Err: err}
 }
 
-// placed sets the position of an error that has none yet.
+// placed gives an error that has no position yet one. It does not change the
+// error itself, which a function may return more than once.
 func placed(err error, pos int) error {
 	if e, ok := err.(*Error); ok && e.Position == 0 && pos > 0 {
-		e.Position = pos
+		c := *e
+		c.Position = pos
+		return &c
 	}
 	return err
 }

@@ -63,11 +63,6 @@ func NewFunctions(sets ...map[string]Function) *Functions {
 	return fs
 }
 
-// Has says whether name is one of the functions.
-func (fs *Functions) Has(name string) bool {
-	return fs != nil && len(fs.byName[strings.TrimRight(name, "_")]) > 0
-}
-
 func (f Function) overload(name string) *overload {
 	o := &overload{name: name, function: true}
 	for _, p := range f.Params {
@@ -102,12 +97,6 @@ func (f Function) overload(name string) *overload {
 		return call(&c)
 	}
 	return o
-}
-
-// IsFunction says whether YAQL itself has a function or method of the name.
-func IsFunction(name string) bool {
-	g := standard[strings.TrimRight(name, "_")]
-	return len(g.functions)+len(g.methods) > 0
 }
 
 // Thaw returns v with its lists and maps as Python's mutable ones: they are shown

@@ -72,7 +72,8 @@ func (t *Template) HasExpressions() bool { return len(t.parts) > 0 }
 
 // Mistake is an expression that does not parse.
 type Mistake struct {
-	Expression string // without delimiters
+	Text       string // with delimiters
+	Expression string // without
 	Err        *Error
 }
 
@@ -81,7 +82,7 @@ func (t *Template) Check() []Mistake {
 	var out []Mistake
 	for _, p := range t.parts {
 		if p.err != nil {
-			out = append(out, Mistake{strip(p.text), asError(p.err)})
+			out = append(out, Mistake{p.text, strip(p.text), asError(p.err)})
 		}
 	}
 	return out
