@@ -145,12 +145,12 @@ func (b *ruleBook) checkImports(s source) []string {
 	return out
 }
 
-// testMay says what test files may import beyond their package: the standard
-// library, the tree but for entry points and end-to-end tests, and the libraries
-// of the tests line. Who depends on whom is decided by what is shipped.
+// testMay says what test files may import beyond what their package may: the
+// standard library, the tree but for entry points, and the libraries of the tests
+// line. Who depends on whom is decided by what is shipped.
 func (b *ruleBook) testMay(s source, imp string, inTree bool) bool {
 	if inTree {
-		return imp == s.pkg || !strings.HasPrefix(imp, "functions/") && !strings.HasPrefix(imp, "tests/")
+		return imp == s.pkg || !strings.HasPrefix(imp, "functions/")
 	}
 	return standard(imp) || anyCovers(b.tests, imp)
 }
