@@ -164,7 +164,8 @@ func isSimpleKey(k any) bool {
 		return len(items) == 0
 	}
 	t, ok := k.(string)
-	return !ok || len(t) < 126 && !strings.ContainsAny(t, "\n\u0085\u2028\u2029")
+	// PyYAML counts the tag !!str, too, against its bound of 128.
+	return !ok || t != "" && utf8.RuneCountInString(t) < 123 && !strings.ContainsAny(t, "\n\u0085\u2028\u2029")
 }
 
 func (y *yamlWriter) sequence(items []any, at yamlPlace, depth int) error {
@@ -252,7 +253,6 @@ func (y *yamlWriter) analyze(t string) yamlText {
 		return i >= 0 && i < len(runes) && strings.ContainsRune("\n\u0085\u2028\u2029", runes[i])
 	}
 	isSpace := func(i int) bool { return i >= 0 && i < len(runes) && runes[i] == ' ' }
-	spaceBreak := false
 	for i, r := range runes {
 		switch {
 		case i == 0 && strings.ContainsRune("?:-", r) && blank(1), i > 0 && r == ':' && blank(i+1), i > 0 && r == '#' && blank(i-1):
@@ -261,10 +261,11 @@ func (y *yamlWriter) analyze(t string) yamlText {
 		switch {
 		case isBreak(i):
 			a.lines = true
-			spaceBreak = spaceBreak || isSpace(i-1)
+			a.single = a.single && !isSpace(i-1)
 		case r == ' ' && isBreak(i-1):
-			a.plain = false
-		case r != '\n' && (r < ' ' || r > '~'):
+			a.single = false
+		}
+		if r != '\n' && (r < ' ' || r > '~') {
 			printable := r == 0x85 || r >= 0xa0 && r <= 0xd7ff || r >= 0xe000 && r <= 0xfffd || r >= 0x10000
 			if !printable || r == 0xfeff || !y.unicode {
 				a.plain, a.single = false, false
@@ -275,12 +276,7 @@ func (y *yamlWriter) analyze(t string) yamlText {
 	if isSpace(0) || isBreak(0) || isSpace(last) || isBreak(last) {
 		a.plain = false
 	}
-	if isSpace(last) && isBreak(last-1) || spaceBreak {
-		a.single = a.single && !spaceBreak
-	}
-	if a.lines {
-		a.plain = false
-	}
+	a.plain = a.plain && !a.lines && a.single
 	return a
 }
 
@@ -319,7 +315,6 @@ func (y *yamlWriter) plain(t string, split bool) {
 
 // foldedIndent begins a new line inside of a scalar.
 func (y *yamlWriter) foldedIndent() {
-	y.indention = false
 	old := y.indent
 	y.indent = y.scalarIndent()
 	y.newIndent()
@@ -357,8 +352,11 @@ func (y *yamlWriter) single(t string, split bool) {
 			if r == '\n' {
 				y.lineBreak()
 			}
-			for range j - i {
+			for _, br := range runes[i:j] {
 				y.lineBreak()
+				if br != '\n' {
+					y.b = utf8.AppendRune(y.b[:len(y.b)-1], br)
+				}
 			}
 			y.foldedIndent()
 		default:
