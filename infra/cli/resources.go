@@ -198,26 +198,18 @@ func (a *app) packCommand() *cobra.Command {
 
 func (a *app) packLint() *cobra.Command {
 	return &cobra.Command{Use: "lint DIR...", Short: "check packs without a server: every mistake with its file, line and column", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
-		errs, warnings, n := 0, 0, 0
-		for _, dir := range args {
-			dirs, err := packFolders(dir)
-			if err != nil {
-				return err
-			}
-			for _, d := range dirs {
-				n++
-				for _, f := range lintPack(d) {
-					f.File = filepath.Join(d, f.File)
-					fmt.Fprintln(a.Stdout, f)
-					if f.Severity == packs.Error {
-						errs++
-					} else {
-						warnings++
-					}
-				}
+		found, n, err := lint(args)
+		if err != nil {
+			return err
+		}
+		errs := 0
+		for _, f := range found {
+			fmt.Fprintln(a.Stdout, f)
+			if f.Severity == packs.Error {
+				errs++
 			}
 		}
-		a.say("%d pack(s), %d error(s), %d warning(s)", n, errs, warnings)
+		a.say("%d pack(s), %d error(s), %d warning(s)", n, errs, len(found)-errs)
 		if errs > 0 {
 			return &exit{code: exitError}
 		}
@@ -225,22 +217,61 @@ func (a *app) packLint() *cobra.Command {
 	}}
 }
 
-// lintPack reads a pack, and compiles its rules if they can be read.
-func lintPack(dir string) []packs.Diagnostic {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		abs = dir
-	}
-	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	if p == nil {
-		return ds
-	}
-	for i := range p.Rules {
-		if _, err := rules.Compile([]hayate.Rule{p.Rules[i]}); err != nil {
-			ds = append(ds, packs.Diagnostic{File: p.Rules[i].Source, Severity: packs.Error, Code: "bad-rule", Message: errorText(err)})
+// lint reads packs, holds them against each other and the shipped ones, and
+// compiles their rules. It says how many packs there were.
+func lint(args []string) (found []packs.Diagnostic, n int, err error) {
+	var read []*packs.Pack
+	where := map[string]string{} // folder of a pack, as it was named
+	for _, arg := range args {
+		dirs, err := packFolders(arg)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, d := range dirs {
+			n++
+			abs, err := filepath.Abs(d)
+			if err != nil {
+				return nil, 0, err
+			}
+			p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
+			for _, f := range ds {
+				f.File = filepath.Join(filepath.Dir(d), f.File)
+				found = append(found, f)
+			}
+			if p != nil {
+				read, where[p.Ref] = append(read, p), d
+				found = append(found, lintRules(p, d)...)
+			}
 		}
 	}
-	return ds
+	all := read
+	for _, ref := range []string{"core"} {
+		if where[ref] == "" {
+			if p, _ := packs.Read(packs.Shipped(), ref); p != nil {
+				all = append(all, p)
+			}
+		}
+	}
+	for _, f := range packs.Lint(all...) {
+		for ref, d := range where {
+			if rest, ok := strings.CutPrefix(f.File, ref+"/"); ok {
+				f.File = filepath.Join(d, rest)
+				found = append(found, f)
+				break
+			}
+		}
+	}
+	return found, n, nil
+}
+
+// lintRules compiles a pack's rules.
+func lintRules(p *packs.Pack, dir string) (found []packs.Diagnostic) {
+	for i := range p.Rules {
+		if _, err := rules.Compile([]hayate.Rule{p.Rules[i]}); err != nil {
+			found = append(found, packs.Diagnostic{File: filepath.Join(dir, p.Rules[i].Source), Severity: packs.Error, Code: "bad-rule", Message: errorText(err)})
+		}
+	}
+	return found
 }
 
 // packFolders returns dir if it is a pack, else the packs in it.

@@ -112,8 +112,11 @@ func field(err error) string {
 		return f.field
 	}
 	text := err.Error()
+	for _, k := range statuses {
+		text = strings.TrimSuffix(text, ": "+k.kind.Error())
+	}
 	for _, part := range strings.Split(text, ": ") {
-		if hayate.ValidAttributeName(part) {
+		if hayate.ValidAttributeName(part) && part != "json" { // the prefix of encoding/json
 			return part
 		}
 	}

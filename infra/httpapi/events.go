@@ -1,18 +1,20 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/binding"
 	ce "github.com/cloudevents/sdk-go/v2/event"
 	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
-
-	"github.com/cloudevents/sdk-go/v2/binding"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
@@ -35,27 +37,53 @@ type accepted struct {
 // The answer is 202 once all of them are durable. Of a batch that fails midway
 // the sender repeats the whole: what was accepted is known then.
 func (s *Server) postEvents(w http.ResponseWriter, r *http.Request) error {
-	events, err := readEvents(r)
-	if err != nil {
-		return err
-	}
-	out := make([]accepted, 0, len(events))
-	for i := range events {
-		a, err := s.accept(r, events[i])
+	if batched(r) {
+		events, err := readBatch(r)
 		if err != nil {
-			if len(events) > 1 {
-				return fmt.Errorf("event %d of the batch: %w", i+1, err)
-			}
 			return err
 		}
-		out = append(out, a)
-	}
-	if batched(r) {
+		out, err := s.acceptAll(r, events)
+		if err != nil {
+			return err
+		}
 		s.answer(w, http.StatusAccepted, out)
 		return nil
 	}
-	s.answer(w, http.StatusAccepted, out[0])
+	e, err := readEvent(r)
+	if err != nil {
+		return err
+	}
+	a, err := s.accept(r, e)
+	if err != nil {
+		return err
+	}
+	s.answer(w, http.StatusAccepted, a)
 	return nil
+}
+
+// batchWidth is how many events of a batch are accepted at once, so that they
+// share commits.
+const batchWidth = 64
+
+// acceptAll accepts events in no certain order.
+func (s *Server) acceptAll(r *http.Request, events []hayate.Event) ([]accepted, error) {
+	out, errs := make([]accepted, len(events)), make([]error, len(events))
+	slots := make(chan struct{}, batchWidth)
+	var group sync.WaitGroup
+	for i := range events {
+		slots <- struct{}{}
+		group.Go(func() {
+			out[i], errs[i] = s.accept(r, events[i])
+			<-slots
+		})
+	}
+	group.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
+		}
+	}
+	return out, nil
 }
 
 func (s *Server) accept(r *http.Request, e hayate.Event) (accepted, error) {
@@ -81,56 +109,96 @@ func batched(r *http.Request) bool {
 	return strings.HasPrefix(mediaType(r), ce.ApplicationCloudEventsBatchJSON)
 }
 
-func readEvents(r *http.Request) ([]hayate.Event, error) {
-	mt := mediaType(r)
-	if batched(r) {
-		// The SDK wants the media type bare.
-		r.Header.Set("Content-Type", ce.ApplicationCloudEventsBatchJSON)
-		es, err := cehttp.NewEventsFromHTTPRequest(r)
-		if err != nil {
-			return nil, unreadable(err)
-		}
-		if len(es) > maxBatch {
-			return nil, fmt.Errorf("the batch has %d events, the limit is %d: %w", len(es), maxBatch, hayate.ErrTooLarge)
-		}
-		return convertAll(es)
-	}
+// readEvent reads a CloudEvent in binary or structured mode.
+func readEvent(r *http.Request) (hayate.Event, error) {
 	m := cehttp.NewMessageFromHttpRequest(r)
 	switch m.ReadEncoding() {
-	case binding.EncodingBinary, binding.EncodingStructured:
-	default:
-		if strings.HasPrefix(mt, "application/cloudevents") {
-			return nil, fmt.Errorf("the CloudEvents format %q is not known, want application/cloudevents+json or application/cloudevents-batch+json: %w", mt, errMediaType)
+	case binding.EncodingStructured:
+		b, err := io.ReadAll(r.Body)
+		if err != nil {
+			return hayate.Event{}, err
 		}
-		return nil, wrong("specversion", "the request is no CloudEvent: neither a ce-specversion header (binary mode) nor the media type application/cloudevents+json (structured mode). "+
-			"Other payloads go to /v1/webhooks/<source>")
+		return readStructured(b)
+	case binding.EncodingBinary:
+		return readBinary(r, m)
+	}
+	if mt := mediaType(r); strings.HasPrefix(mt, "application/cloudevents") {
+		return hayate.Event{}, fmt.Errorf("the CloudEvents format %q is not known, want application/cloudevents+json or application/cloudevents-batch+json: %w", mt, errMediaType)
+	}
+	return hayate.Event{}, wrong("specversion", "the request is no CloudEvent: neither a ce-specversion header (binary mode) nor the media type application/cloudevents+json (structured mode). "+
+		"Other payloads go to /v1/webhooks/<source>")
+}
+
+// readStructured reads the JSON format. The SDK would read it too, but says less
+// about what is wrong and lets some of it pass.
+func readStructured(b []byte) (hayate.Event, error) {
+	var e hayate.Event
+	if err := json.Unmarshal(b, &e); err != nil {
+		return e, attributeError(err)
+	}
+	return e, attributeError(e.Validate())
+}
+
+func readBatch(r *http.Request) ([]hayate.Event, error) {
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	var raws []json.RawMessage
+	if err := json.Unmarshal(b, &raws); err != nil {
+		return nil, fmt.Errorf("read batch: want a JSON array of CloudEvents: %v: %w", err, hayate.ErrInvalid)
+	}
+	if len(raws) > maxBatch {
+		return nil, fmt.Errorf("the batch has %d events, the limit is %d: %w", len(raws), maxBatch, hayate.ErrTooLarge)
+	}
+	out := make([]hayate.Event, len(raws))
+	for i, raw := range raws {
+		if out[i], err = readStructured(raw); err != nil {
+			return nil, fmt.Errorf("event %d of the batch: %w", i+1, err)
+		}
+	}
+	return out, nil
+}
+
+// readBinary reads attributes from headers and data from the body. What the SDK
+// would mend silently is refused before.
+func readBinary(r *http.Request, m *cehttp.Message) (hayate.Event, error) {
+	if t := r.Header.Get("Ce-Time"); t != "" {
+		if _, err := time.Parse(time.RFC3339Nano, t); err != nil {
+			return hayate.Event{}, wrong("time", "found %q, want RFC 3339, such as 2026-01-31T12:00:00Z", t)
+		}
+	}
+	if source := r.Header.Get("Ce-Source"); strings.ContainsAny(source, " \t") {
+		return hayate.Event{}, wrong("source", "found %q, which is not a URI reference: it contains white space", source)
 	}
 	e, err := binding.ToEvent(r.Context(), m)
 	if err != nil {
-		return nil, unreadable(err)
+		if tooLarge(err) {
+			return hayate.Event{}, err
+		}
+		return hayate.Event{}, fmt.Errorf("read CloudEvent: %v: %w", err, hayate.ErrInvalid)
 	}
-	return convertAll([]ce.Event{*e})
+	out, err := convert(e)
+	if err != nil {
+		return out, err
+	}
+	return out, attributeError(out.Validate())
 }
 
-// unreadable classifies what the SDK says of a request.
-func unreadable(err error) error {
-	if tooLarge(err) {
+// attributeError notes which attribute an error of the root package is about: its
+// text begins with the name.
+func attributeError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if !errors.Is(err, hayate.ErrInvalid) {
+		return fmt.Errorf("read CloudEvent: %v: %w", err, hayate.ErrInvalid)
+	}
+	name, _, ok := strings.Cut(err.Error(), ": ")
+	if !ok || strings.Contains(name, " ") {
 		return err
 	}
-	return fmt.Errorf("read CloudEvent: %v: %w", err, hayate.ErrInvalid)
-}
-
-func convertAll(es []ce.Event) ([]hayate.Event, error) {
-	out := make([]hayate.Event, 0, len(es))
-	var errs []error
-	for i := range es {
-		e, err := convert(&es[i])
-		if err != nil {
-			errs = append(errs, err)
-		}
-		out = append(out, e)
-	}
-	return out, errors.Join(errs...)
+	return &fieldError{name, err}
 }
 
 // convert takes an event out of the SDK's type.

@@ -44,6 +44,21 @@ func (s *Server) postWebhook(w http.ResponseWriter, r *http.Request) error {
 	}
 	events, err := normalize.Events(&normalize.Request{
 		Hint: hint, Header: r.Header.Get, ContentType: r.Header.Get("Content-Type"), Query: q, Body: body, Now: s.Now().UTC(), NewID: requestID,
+		// A payload of a source that must sign comes in by no other way unsigned.
+		Check: func(source string, n *normalize.Request) error {
+			c, ok := s.Signatures[source]
+			if !ok || source == hint {
+				return nil
+			}
+			header := n.Header
+			if header == nil {
+				header = func(string) string { return "" }
+			}
+			if err := c.check(header, n.Body, s); err != nil {
+				return fmt.Errorf("a payload of %s must be signed: %w", source, errors.Join(err, errUnauthorized))
+			}
+			return nil
+		},
 	})
 	if err != nil {
 		return err
@@ -66,15 +81,14 @@ func (s *Server) checkSignature(r *http.Request, hint string, body []byte) error
 	if !ok {
 		return nil
 	}
-	if err := c.check(r, body, s); err != nil {
+	if err := c.check(r.Header.Get, body, s); err != nil {
 		s.Log.Warn("webhook refused", "webhook", hint, "err", err)
 		return fmt.Errorf("webhook %s: %w", hint, errors.Join(err, errUnauthorized))
 	}
 	return nil
 }
 
-func (c *Signature) check(r *http.Request, body []byte, s *Server) error {
-	h := r.Header.Get
+func (c *Signature) check(h func(string) string, body []byte, s *Server) error {
 	switch c.Kind {
 	case "github":
 		return signature.GitHub(c.Secret, body, h("X-Hub-Signature-256"))

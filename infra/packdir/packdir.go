@@ -5,6 +5,7 @@ package packdir
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,6 +31,8 @@ type Config struct {
 	// Shipped names packs of the binary to register too; a pack of the same name
 	// in Dirs wins.
 	Shipped []string
+	// Configs is a folder with the configuration of packs, PACK.yaml each; "" for none.
+	Configs string
 	// Unpack is where shipped packs are written to, since their scripts must be
 	// files to be run.
 	Unpack string
@@ -50,7 +53,7 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			continue
 		}
 		for _, name := range names {
-			ds := add(&content, seen, name)
+			ds := add(&content, seen, name, c.Configs)
 			found = append(found, ds...)
 		}
 	}
@@ -63,7 +66,7 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			errs = append(errs, err)
 			continue
 		}
-		found = append(found, add(&content, seen, dir)...)
+		found = append(found, add(&content, seen, dir, c.Configs)...)
 	}
 	slices.SortFunc(content.Packs, func(a, b router.Pack) int { return cmp.Compare(a.Ref, b.Ref) })
 	return content, found, errors.Join(errs...)
@@ -88,14 +91,14 @@ func packFolders(dir string) ([]string, error) {
 	return out, nil
 }
 
-func add(c *router.Content, seen map[string]string, dir string) []packs.Diagnostic {
+func add(c *router.Content, seen map[string]string, dir, configs string) []packs.Diagnostic {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		abs = dir
 	}
 	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
 	for i := range ds {
-		ds[i].File = filepath.Join(dir, ds[i].File)
+		ds[i].File = filepath.Join(filepath.Dir(dir), ds[i].File)
 	}
 	if p == nil {
 		return ds
@@ -105,7 +108,9 @@ func add(c *router.Content, seen map[string]string, dir string) []packs.Diagnost
 			Message: fmt.Sprintf("pack %s is registered from %s already", p.Ref, other)})
 	}
 	seen[p.Ref] = dir
-	c.Packs = append(c.Packs, router.Pack{Ref: p.Ref, Name: p.Name, Description: p.Description, Version: p.Version,
+	config, cds := readConfig(p, configs)
+	ds = append(ds, cds...)
+	c.Packs = append(c.Packs, router.Pack{Config: config, ConfigSchema: p.ConfigSchema, Ref: p.Ref, Name: p.Name, Description: p.Description, Version: p.Version,
 		Author: p.Author, Digest: p.Digest, Dir: abs, Pipefail: p.Pipefail != nil && *p.Pipefail})
 	c.Actions = append(c.Actions, p.Actions...)
 	c.Rules = append(c.Rules, p.Rules...)
@@ -127,6 +132,24 @@ func add(c *router.Content, seen map[string]string, dir string) []packs.Diagnost
 		c.Workflows[a.Ref()] = text
 	}
 	return ds
+}
+
+// readConfig reads a pack's configuration where there is one.
+func readConfig(p *packs.Pack, dir string) (json.RawMessage, []packs.Diagnostic) {
+	if dir == "" {
+		return nil, nil
+	}
+	file := filepath.Join(dir, p.Ref+".yaml")
+	src, err := os.ReadFile(file)
+	switch {
+	case errors.Is(err, os.ErrNotExist) && len(p.ConfigSchema) == 0:
+		return nil, nil
+	case errors.Is(err, os.ErrNotExist):
+		src = []byte("{}") // the schema's defaults
+	case err != nil:
+		return nil, []packs.Diagnostic{{File: file, Severity: packs.Error, Code: "unreadable", Message: err.Error()}}
+	}
+	return packs.ReadConfig(p, src, file)
 }
 
 // isWorkflow says whether a runner's entry point is a definition that the router
@@ -211,7 +234,11 @@ func Watch(ctx context.Context, c Config, changed func()) error {
 		return fmt.Errorf("watch packs: %w", err)
 	}
 	defer w.Close()
-	for _, d := range c.Dirs {
+	dirs := c.Dirs
+	if c.Configs != "" {
+		dirs = append(slices.Clone(dirs), c.Configs)
+	}
+	for _, d := range dirs {
 		watchTree(w, d, c.Log)
 	}
 	quiet := time.NewTimer(settle)
