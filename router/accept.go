@@ -37,6 +37,9 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 		return Receipt{}, fmt.Errorf("accept event %s: %d executions wait, the limit is %d: %w", e.ID, n, r.cfg.MaxBacklog, hayate.ErrBusy)
 	}
 	e.AcceptedAt = r.now()
+	// A sender who goes away now must not leave an event that is stored and waits
+	// for the sweeper: its way is gone to the end.
+	ctx = context.WithoutCancel(ctx)
 	rc, err := r.store.Accept(ctx, e, r.decide)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
@@ -80,7 +83,7 @@ func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) {
 	if len(items) == 0 {
 		return
 	}
-	// The event is durable: a caller who has gone away must not undo its dispatch.
+	// What is stored is dispatched, whether or not the caller is still there.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.queue.Put(ctx, items...); err != nil {
 		r.log.Warn("task not queued, the sweeper will bring it back", "executions", len(items), "err", err)

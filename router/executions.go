@@ -62,6 +62,7 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 	if x.Parameters, err = b.plan.Seal(params, r.secrets.Seal); err != nil {
 		return hayate.Execution{}, fmt.Errorf("start %s: seal parameters: %w", s.Action, err)
 	}
+	ctx = context.WithoutCancel(ctx) // what is stored is dispatched
 	if err := r.store.Commit(ctx, Change{Insert: []hayate.Execution{x}}); err != nil {
 		return hayate.Execution{}, fmt.Errorf("start %s: %w", s.Action, err)
 	}
