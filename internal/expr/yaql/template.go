@@ -38,7 +38,7 @@ func Spans(text string) [][2]int {
 		}
 		end := strings.Index(rest, "%>")
 		if end < 0 {
-			at = start + 2
+			at = start + 2 + len(rest) // nor does another on this line end
 			continue
 		}
 		at = start + 2 + end + 2

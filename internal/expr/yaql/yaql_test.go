@@ -271,6 +271,21 @@ func TestNestedMapsCanBeWritten(t *testing.T) {
 	}
 }
 
+func TestSpans(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		``: `[]`, `<%`: `[]`, `<%%>`: `[[0 4]]`, `<%>`: `[]`, `a <% b %> c <%d%>`: `[[2 9] [12 17]]`,
+		"<% a\n%> <% b %>": `[[8 15]]`, `<% <% a %> %>`: `[[0 10]]`, "<% <%\n<% é %>": `[[6 14]]`,
+	} {
+		if got := fmt.Sprint(yaql.Spans(text)); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+	if got := yaql.Spans(strings.Repeat("<%", 1<<20)); len(got) != 0 {
+		t.Errorf("a million openings: got %d spans", len(got))
+	}
+}
+
 func ExampleCompile() {
 	e, err := yaql.Compile(`$.vms.where($.region = 'eu').name`)
 	if err != nil {
