@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -152,4 +153,41 @@ func TestReferenceOfExitCodesIsWhole(t *testing.T) {
 
 func TestReferenceOfTheAPIIsWhole(t *testing.T) {
 	mentions(t, "infra/httpapi/server.go", `(?:h|HandleFunc)\("([A-Z]+ /[^"]*)"`, "api.md", 40)
+}
+
+// Each module that the tree imports is in the note on dependencies, and each in
+// the note is imported.
+func TestNoteOnDependenciesIsWhole(t *testing.T) {
+	mod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, err := os.ReadFile(filepath.Join(root, "docs/explanation/decisions/0005-dependencies.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	imports := strings.Join(importsOfTheTree(t), "\n") + "\n"
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:require )?(\S+\.\S+/\S+) v\d`).FindAllSubmatch(mod, -1) {
+		module := string(m[1])
+		imported := strings.Contains(imports, module+"\n") || strings.Contains(imports, module+"/")
+		explained := bytes.Contains(note, []byte("| `"+module+"` |"))
+		switch {
+		case imported && !explained:
+			t.Errorf("0005-dependencies.md has no row for %s", module)
+		case explained && !imported:
+			t.Errorf("0005-dependencies.md has a row for %s, which nothing imports", module)
+		}
+	}
+}
+
+// importsOfTheTree lists what the packages import, tests included.
+func importsOfTheTree(t *testing.T) []string {
+	t.Helper()
+	list := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}{{"\n"}}{{join .TestImports "\n"}}{{"\n"}}{{join .XTestImports "\n"}}`, "./...")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("list the imports: %v", err)
+	}
+	return strings.Fields(string(out))
 }
