@@ -2,6 +2,7 @@ package rules
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/hayate-run/hayate"
@@ -36,14 +37,32 @@ const (
 	oneClause // clauses is that clause's predicates
 )
 
-// guard is a value that the event must have for a rule to hold, kept where
-// looking at it costs little: most rules that are found fail here.
+// guard is a value, or a range of numbers, that the event must have for a rule
+// to hold, kept where looking at it costs little: most rules that are found fail
+// here.
 type guard struct {
-	path pathID // noPath where there is none
-	tag  uint32 // of the value's key
+	path   pathID // noPath where there is none
+	tag    uint32 // of the value's key, or rangeTag
+	lo, hi float32
 }
 
-func tagBits(key uint64) uint32 { return uint32(key >> 32) }
+// rangeTag marks a guard that is a range.
+const rangeTag = 0
+
+// tagBits are bits of a key, never rangeTag.
+func tagBits(key uint64) uint32 { return uint32(key>>32) | 1 }
+
+// widened is a guard's bounds of a range, which may take in a little more.
+func widened(a *alternative) (lo, hi float32) {
+	lo, hi = float32(a.lo), float32(a.hi)
+	if float64(lo) > a.lo {
+		lo = math.Nextafter32(lo, float32(math.Inf(-1)))
+	}
+	if float64(hi) < a.hi {
+		hi = math.Nextafter32(hi, float32(math.Inf(1)))
+	}
+	return lo, hi
+}
 
 type extra struct {
 	params   *predicate
@@ -364,7 +383,7 @@ func (b *builder) narrow() {
 		rules := d.rules
 		d.rules = nil
 		for _, r := range rules {
-			cv := b.second(&b.rules[r], d.home, 8)
+			cv := b.second(&b.rules[r], d.home, 8, func(k keyKind) bool { return k <= keyLiteral || k == keyNotText || k == keyNotNumber })
 			if !cv.ok {
 				d.rules = append(d.rules, r)
 				continue
@@ -393,16 +412,21 @@ func (b *builder) guard(r *compiled, keys []key) guard {
 		}
 		home = append(home, keys[i].path)
 	}
-	cv := b.second(r, home, 1)
-	if !cv.ok || cv.keys[0].kind > keyLiteral {
+	cv := b.second(r, home, 1, func(k keyKind) bool { return k <= keyLiteral || k == keyRange })
+	if !cv.ok {
 		return guard{path: noPath}
 	}
-	return guard{cv.keys[0].path, tagBits(cv.keys[0].hash(b.w))}
+	k := &cv.keys[0]
+	if k.kind == keyRange {
+		lo, hi := widened(k.alt)
+		return guard{k.path, rangeTag, lo, hi}
+	}
+	return guard{path: k.path, tag: tagBits(k.hash(b.w))}
 }
 
 // second chooses a condition that narrows a list of rules that have those at
-// home in common, with at most so many keys.
-func (b *builder) second(r *compiled, home []pathID, most int) cover {
+// home in common, with at most so many keys, of certain kinds.
+func (b *builder) second(r *compiled, home []pathID, most int, fit func(keyKind) bool) cover {
 	var best cover
 	try := func(cv cover) {
 		if !cv.ok || len(cv.keys) > most || len(cv.keys) == 0 {
@@ -410,8 +434,7 @@ func (b *builder) second(r *compiled, home []pathID, most int) cover {
 		}
 		for i := range cv.keys {
 			k := &cv.keys[i]
-			plain := k.kind <= keyLiteral || k.kind == keyNotText || k.kind == keyNotNumber
-			if !plain || slices.Contains(home, k.path) {
+			if !fit(k.kind) || slices.Contains(home, k.path) {
 				return
 			}
 		}

@@ -17,9 +17,9 @@ type Severity string
 
 // The severities.
 const (
-	Error   Severity = "error"   // the rule does not compile
-	Warning Severity = "warning" // it compiles, and can hardly be meant so
-	Note    Severity = "note"    // it may be meant so
+	SeverityError   Severity = "error"   // the rule does not compile
+	SeverityWarning Severity = "warning" // it compiles, and can hardly be meant so
+	SeverityNote    Severity = "note"    // it may be meant so
 )
 
 // Finding is something in a rule that its author should look at.
@@ -63,13 +63,13 @@ func (l *linter) lint(r *hayate.Rule) {
 	if len(bad) > 0 {
 		for _, err := range bad {
 			for _, p := range Problems(err) {
-				l.add(Error, "invalid", "", p.Field, "%s", p.Text)
+				l.add(SeverityError, "invalid", "", p.Field, "%s", p.Text)
 			}
 		}
 		return
 	}
 	if !c.typed && c.filters == nil && c.clauses == nil && (c.criteria == nil || len(c.criteria.list) == 0) {
-		l.add(Warning, "always", "trigger: {type: …}", []string{"trigger"}, "the rule has neither trigger nor conditions: every event matches")
+		l.add(SeverityWarning, "always", "trigger: {type: …}", []string{"trigger"}, "the rule has neither trigger nor conditions: every event matches")
 	}
 	if c.criteria != nil {
 		for i := range c.criteria.list {
@@ -91,41 +91,41 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 	p := &c.pattern
 	switch {
 	case c.missing:
-		l.add(Warning, "never", "type: equals", at, "has no type: it never holds")
+		l.add(SeverityWarning, "never", "type: equals", at, "has no type: it never holds")
 		return
 	case c.wrong != nil:
-		l.add(Warning, "never", "", at, "the key cannot be read: %v", c.wrong)
+		l.add(SeverityWarning, "never", "", at, "the key cannot be read: %v", c.wrong)
 	case c.root != "" && c.root != root && c.root != "system":
-		l.add(Warning, "never", root+"."+c.key, at, "the key does not begin with %s: it leads nowhere", root)
+		l.add(SeverityWarning, "never", root+"."+c.key, at, "the key does not begin with %s: it leads nowhere", root)
 	}
 	if strings.ToLower(c.name) != c.name {
-		l.add(Warning, "spelling", "type: "+strings.ToLower(c.name), at, "operators are written in lower case")
+		l.add(SeverityWarning, "spelling", "type: "+strings.ToLower(c.name), at, "operators are written in lower case")
 	}
 	if p.val == nil && p.tmpl == nil && c.op != opNotEquals {
 		if c.op == opExistsValue || c.op == opMissingValue {
-			l.add(Note, "spelling", "pattern: true", at, "StackStorm refuses a criterion without pattern, even beside %s", c.name)
+			l.add(SeverityNote, "spelling", "pattern: true", at, "StackStorm refuses a criterion without pattern, even beside %s", c.name)
 		} else {
-			l.add(Warning, "never", "pattern: …", at, "has no pattern: it never holds")
+			l.add(SeverityWarning, "never", "pattern: …", at, "has no pattern: it never holds")
 		}
 		return
 	}
 	switch {
 	case p.tmpl != nil && p.tmpl.wrong != nil:
-		l.add(Warning, "never", "", at, "the template cannot be read: %v", p.tmpl.wrong)
+		l.add(SeverityWarning, "never", "", at, "the template cannot be read: %v", p.tmpl.wrong)
 	case p.reErr != nil:
-		l.add(Warning, "never", "", at, "the pattern is no regular expression: %v", p.reErr)
+		l.add(SeverityWarning, "never", "", at, "the pattern is no regular expression: %v", p.reErr)
 	case p.re != nil:
 		l.regex(p.text, at)
 	}
 	if f := c.failures(newCensus(newPaths(), 0)); f.unknown && p.tmpl == nil && p.reErr == nil && c.path != noPath && c.fold == 0 {
 		switch c.op {
 		case opStarts, opEnds, opStartsFold, opEndsFold, opEqualsFold, opMatchWildcard, opHasFold, opHasNotFold:
-			l.add(Warning, "never", "", at, "%s takes a string, the pattern is %s: every event gives an error", c.name, p.doc.describe())
+			l.add(SeverityWarning, "never", "", at, "%s takes a string, the pattern is %s: every event gives an error", c.name, p.doc.describe())
 		}
 	}
 	if c.op == opSearch {
 		if !slices.Contains([]string{"any", "all", "any2any", "all2any"}, c.condition) {
-			l.add(Warning, "never", "condition: any", at, "search needs a condition: any, all, any2any or all2any")
+			l.add(SeverityWarning, "never", "condition: any", at, "search needs a condition: any, all, any2any or all2any")
 		}
 		for i := range c.children {
 			l.criterion(&c.children[i], append(slices.Clip(at), "pattern", c.children[i].key), "item")
@@ -143,14 +143,14 @@ var costly = []struct{ construct, name string }{
 func (l *linter) regex(s string, at []string) {
 	for _, c := range costly {
 		if strings.Contains(s, c.construct) {
-			l.add(Note, "regex", "", at, "the regular expression has %s (%s…): its time is not linear, and a long match is given up", c.name, c.construct)
+			l.add(SeverityNote, "regex", "", at, "the regular expression has %s (%s…): its time is not linear, and a long match is given up", c.name, c.construct)
 			return
 		}
 	}
 	for i := 0; i+1 < len(s); i++ {
 		if s[i] == '\\' {
 			if c := s[i+1]; c >= '1' && c <= '9' {
-				l.add(Note, "regex", "", at, `the regular expression has a back-reference (\%c): its time is not linear, and a long match is given up`, c)
+				l.add(SeverityNote, "regex", "", at, `the regular expression has a back-reference (\%c): its time is not linear, and a long match is given up`, c)
 				return
 			}
 			i++
@@ -171,7 +171,7 @@ func (l *linter) contradictions(list []criterion, at []string) {
 				continue
 			}
 			if why := contradict(a, b, i < k); why != "" {
-				l.add(Warning, "contradiction", "", append(slices.Clip(at), b.key), "never holds together with %s: %s", a.key, why)
+				l.add(SeverityWarning, "contradiction", "", append(slices.Clip(at), b.key), "never holds together with %s: %s", a.key, why)
 			}
 		}
 	}
@@ -227,11 +227,11 @@ func (l *linter) clause(w *paths, ps []predicate) {
 			}
 		}
 		if nots > 1 {
-			l.add(Warning, "always", "one anything-but with a list", at, "several anything-but in one list exclude nothing: each value is allowed by the other one")
+			l.add(SeverityWarning, "always", "one anything-but with a list", at, "several anything-but in one list exclude nothing: each value is allowed by the other one")
 		}
 		for k := range i {
 			if ps[k].path == ps[i].path && disjoint(&ps[k], &ps[i]) {
-				l.add(Warning, "contradiction", "", at, "two conditions on this field exclude each other, unless it is a list")
+				l.add(SeverityWarning, "contradiction", "", at, "two conditions on this field exclude each other, unless it is a list")
 			}
 		}
 	}
@@ -280,7 +280,7 @@ func (a *alternative) sample() field {
 
 func (l *linter) filter(f *filter, at []string) {
 	if f.kind == filterSQL && f.sql.Mixed() {
-		l.add(Warning, "ambiguous", "parentheses", at, "AND, OR and XOR stand side by side: engines read that differently; here they go from left to right: %s", f.sql)
+		l.add(SeverityWarning, "ambiguous", "parentheses", at, "AND, OR and XOR stand side by side: engines read that differently; here they go from left to right: %s", f.sql)
 	}
 	for i := range f.of {
 		l.filter(&f.of[i], append(slices.Clip(at), fmt.Sprint(i)))
@@ -302,7 +302,7 @@ func (l *linter) duplicate(r *hayate.Rule) {
 		fmt.Fprintf(&b, " %s", encode(sorted(v)))
 	}
 	if first, ok := l.seen[b.String()]; ok {
-		l.add(Note, "duplicate", "", []string{"trigger"}, "rule %s has the same trigger and conditions: both fire for the same events", first)
+		l.add(SeverityNote, "duplicate", "", []string{"trigger"}, "rule %s has the same trigger and conditions: both fire for the same events", first)
 		return
 	}
 	l.seen[b.String()] = r.Ref()

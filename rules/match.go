@@ -290,7 +290,15 @@ func (v *view) passes(g guard) bool {
 		return true // looking costs more than it saves
 	}
 	for i := v.first(g.path); i >= 0; i = v.fields[i].next {
-		if f := &v.fields[i]; f.kind < kindArray && tagBits(v.valueKey(f)) == g.tag {
+		f := &v.fields[i]
+		switch {
+		case g.tag == rangeTag:
+			if f.kind == kindNumber {
+				if x := f.number(); x >= float64(g.lo) && x <= float64(g.hi) {
+					return true
+				}
+			}
+		case f.kind < kindArray && tagBits(v.valueKey(f)) == g.tag:
 			return true
 		}
 	}
