@@ -13,6 +13,7 @@ type ruleBook struct {
 	allow  []line
 	except []line
 	never  []line
+	lean   []line
 	tests  []string
 }
 
@@ -47,6 +48,8 @@ func parseRules(text string) (*ruleBook, error) {
 			b.allow = append(b.allow, l)
 		case "never":
 			b.never = append(b.never, l)
+		case "lean":
+			b.lean = append(b.lean, l)
 		case "except":
 			if strings.TrimSpace(comment) == "" {
 				return nil, fmt.Errorf("rules.txt:%d: an exception without a reason", n)
@@ -126,7 +129,7 @@ func (b *ruleBook) permits(l *line, own, imp string, inTree bool) bool {
 		case w == "pure":
 			ok = ok || !inTree && standard(imp) && !anyCovers(b.impure, imp)
 		case w == "any":
-			ok = ok || !inTree && standard(imp) || inTree && !strings.HasPrefix(imp, "functions/") && !strings.HasPrefix(imp, "tests/")
+			ok = ok || !inTree || !strings.HasPrefix(imp, "functions/") && !strings.HasPrefix(imp, "tests/")
 		default:
 			_, named := covers(w, imp)
 			ok = ok || named

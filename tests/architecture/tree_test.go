@@ -110,6 +110,7 @@ func check(b *ruleBook, tree []source) []string {
 		}
 	}
 	out = append(out, circles(tree)...)
+	out = append(out, b.checkLinks(tree)...)
 	for _, e := range b.except {
 		if !e.used {
 			out = append(out, fmt.Sprintf("rules.txt:%d: nothing needs this exception any more", e.number))
@@ -170,6 +171,41 @@ func (b *ruleBook) checkUses(s source) []string {
 				out = append(out, fmt.Sprintf("%s:%d: %s may not use %s (rules.txt:%d)", s.file, u.line, name, u.what, l.number))
 			}
 		}
+	}
+	return out
+}
+
+// checkLinks follows the imports of the lean packages through the tree.
+func (b *ruleBook) checkLinks(tree []source) []string {
+	imports := map[string][]string{} // by package, of shipped files
+	for _, s := range tree {
+		if s.test {
+			continue
+		}
+		for _, i := range s.imports {
+			imports[s.pkg] = append(imports[s.pkg], i.what)
+		}
+	}
+	var out []string
+	for _, l := range b.lean {
+		seen := map[string]bool{}
+		var visit func(pkg string, way []string)
+		visit = func(pkg string, way []string) {
+			for _, i := range imports[pkg] {
+				imp, inTree := strings.CutPrefix(i, module+"/")
+				if seen[imp] || i == module {
+					continue
+				}
+				seen[imp] = true
+				if anyCovers(l.what, imp) {
+					out = append(out, fmt.Sprintf("rules.txt:%d: %s links %s, through %s", l.number, l.pattern, imp, strings.Join(way, " → ")))
+				}
+				if inTree {
+					visit(imp, append(way[:len(way):len(way)], imp))
+				}
+			}
+		}
+		visit(l.pattern, []string{l.pattern})
 	}
 	return out
 }
