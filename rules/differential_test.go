@@ -88,7 +88,7 @@ func (m maker) event(i int) *hayate.Event {
 		e.Extensions = map[string]any{"num": int32(m.IntN(6)), "flag": m.chance(50), "ext": m.word()}
 	}
 	if m.chance(20) {
-		e.SetExtension(rules.AttributeTrigger, `{"url":"`+m.name()+`"}`)
+		e.SetExtension(hayate.ExtTriggerParameters, `{"url":"`+m.name()+`"}`)
 	}
 	switch {
 	case m.chance(90):

@@ -222,7 +222,7 @@ func (p *explainer) trigger() {
 	}
 	ok := p.v.any(p.c.params)
 	c = Condition{Dialect: "trigger", Place: "parameters", Operator: "equals", Operand: json.RawMessage(p.c.params.alts[0].text), Verdict: verdict(ok)}
-	if s := p.v.event.Extension(AttributeTrigger); s != "" {
+	if s := p.v.event.Extension(hayate.ExtTriggerParameters); s != "" {
 		c.Found = text(s)
 		if json.Valid([]byte(s)) {
 			c.Found = json.RawMessage(s)

@@ -21,7 +21,7 @@ func verdictOf(r *hayate.Rule, e *hayate.Event) string {
 	if r.Trigger.Type != "" && r.Trigger.Type != e.Type {
 		return ""
 	}
-	if p := rules.TriggerParameters(r.Trigger.Type, r.Trigger.Parameters); p != "" && e.Extension(rules.AttributeTrigger) != p {
+	if p := rules.TriggerParameters(r.Trigger.Type, r.Trigger.Parameters); p != "" && e.Extension(hayate.ExtTriggerParameters) != p {
 		return ""
 	}
 	if r.Filters != nil {

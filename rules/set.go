@@ -87,7 +87,7 @@ func compileRule(g *grower, r *hayate.Rule) (compiled, []error) {
 		c.typ = predicate{path: g.attr("type"), alts: []alternative{{op: opString, text: r.Trigger.Type}}}
 	}
 	if t := TriggerParameters(r.Trigger.Type, r.Trigger.Parameters); t != "" {
-		c.params = &predicate{path: g.attr(AttributeTrigger), alts: []alternative{{op: opString, text: t}}}
+		c.params = &predicate{path: g.attr(hayate.ExtTriggerParameters), alts: []alternative{{op: opString, text: t}}}
 	}
 	if len(r.Pattern) > 0 {
 		c.clauses = readPattern(g, &bad, r.Pattern)

@@ -91,7 +91,7 @@ func TestTriggerParametersArePredicates(t *testing.T) {
 	if got := refs(set.Match(sc, e, nil)); got != "p.any" {
 		t.Errorf("without parameters: got %q, want p.any", got)
 	}
-	e.SetExtension(rules.AttributeTrigger, rules.TriggerParameters(e.Type, json.RawMessage(`{"url":"in/a"}`)))
+	e.SetExtension(hayate.ExtTriggerParameters, rules.TriggerParameters(e.Type, json.RawMessage(`{"url":"in/a"}`)))
 	if got := refs(set.Match(sc, e, nil)); got != "p.a p.any" {
 		t.Errorf("with the parameters of a: got %q, want p.a p.any", got)
 	}

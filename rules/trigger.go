@@ -8,17 +8,13 @@ import (
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
-// AttributeTrigger is the extension attribute in which an event of a
-// parameterised trigger carries the trigger's parameters, in the form that
-// TriggerParameters gives. A rule whose trigger has parameters matches only
-// events that carry the same ones.
-const AttributeTrigger = "triggerparams"
-
 // triggerWebhook is the trigger whose url StackStorm strips of slashes.
 const triggerWebhook = "core.st2.webhook"
 
-// TriggerParameters returns the parameters of a trigger in the form in which
-// equal ones are equal texts: JSON with sorted keys; "" where there are none. A
+// TriggerParameters returns the parameters of a trigger in the form in which an
+// event carries them (hayate.ExtTriggerParameters) and equal ones are equal texts:
+// a rule whose trigger has parameters matches only events with the same ones. The
+// form is JSON with sorted keys; "" where there are none. A
 // webhook's url counts without the slashes around it. Parameters that are not a
 // JSON object are returned as they are.
 func TriggerParameters(trigger string, raw json.RawMessage) string {
