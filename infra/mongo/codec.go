@@ -30,7 +30,7 @@ type execution struct {
 	Parent string `bson:"p"`
 	Type   string `bson:"et,omitempty"` // of the event
 	Source string `bson:"es,omitempty"` // of the event
-	Target string `bson:"tgt"` // under which it waits in a queue
+	Target string `bson:"tgt"`          // under which it waits in a queue
 	Body   []byte `bson:"b"`
 	Params []byte `bson:"par,omitempty"`
 	Ctx    []byte `bson:"ctx,omitempty"`

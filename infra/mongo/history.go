@@ -99,7 +99,9 @@ func list[D, T any](ctx context.Context, s *Store, c *mongo.Collection, q *route
 	var p router.Page[T]
 	o := options.Find().SetSort(sort).SetProjection(fields)
 	skip := max(q.Offset, 0)
-	if q.Text == "" {
+	// Without bounds, what is read is all there is.
+	whole := q.Text != "" || q.Limit < 0 && skip == 0
+	if !whole {
 		n, err := c.CountDocuments(ctx, filter)
 		if err != nil {
 			return p, s.kind(ctx, err)
@@ -119,7 +121,7 @@ func list[D, T any](ctx context.Context, s *Store, c *mongo.Collection, q *route
 		if err != nil || !ok {
 			return true, err
 		}
-		if q.Text != "" {
+		if whole {
 			p.Total++
 		}
 		if skip > 0 {
