@@ -3,6 +3,7 @@ package embedded
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -121,7 +122,7 @@ func (f *fields) fail() bool {
 	return false
 }
 
-var errRecord = fmt.Errorf("the record is damaged")
+var errRecord = errors.New("the record is damaged")
 
 func (f *fields) text() string { return string(f.bytes) }
 func (f *fields) id() string   { return idText(f.bytes) }

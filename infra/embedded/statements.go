@@ -85,19 +85,26 @@ type readers struct {
 	documents, revision, pair                  *sql.Stmt
 }
 
-func (r *readers) prepare(db *sql.DB) error {
+// prepare prepares what is asked all the time on the quick handle, so that it
+// never waits behind a long listing.
+func (r *readers) prepare(db, quick *sql.DB) error {
+	err := prepareAll(quick, &r.all, map[string]**sql.Stmt{
+		"SELECT at FROM keys WHERE hash=?":                                                              &r.key,
+		"SELECT " + executionColumns + " FROM executions WHERE id=?":                                    &r.execution,
+		"SELECT " + eventColumns + " FROM events WHERE id=?":                                            &r.event,
+		"SELECT body FROM pairs WHERE scope=? AND user=? AND name=? AND (expires IS NULL OR expires>?)": &r.pair,
+	})
+	if err != nil {
+		return err
+	}
 	return prepareAll(db, &r.all, map[string]**sql.Stmt{
-		"SELECT at FROM keys WHERE hash=?":                &r.key,
-		"SELECT version, wake, head FROM runs WHERE id=?": &r.run,
-		"SELECT key, body FROM entries WHERE run=?":       &r.entries,
+		"SELECT version, wake, head FROM runs WHERE id=?":                                                                             &r.run,
+		"SELECT key, body FROM entries WHERE run=?":                                                                                   &r.entries,
 		"SELECT seq, attempt, at, stream, text FROM lines WHERE execution=? AND seq>? ORDER BY seq, attempt LIMIT ?":                  &r.lines,
-		"SELECT " + executionColumns + " FROM executions WHERE id=?":                                                                  &r.execution,
-		"SELECT " + eventColumns + " FROM events WHERE id=?":                                                                          &r.event,
 		"SELECT " + executionColumns + ", due FROM executions WHERE duty=? AND due<=? ORDER BY due":                                   &r.duty,
 		"SELECT id FROM runs WHERE wake<=? ORDER BY wake LIMIT ?":                                                                     &r.due,
 		"SELECT revision FROM documents ORDER BY revision DESC LIMIT 1":                                                               &r.revision,
 		"SELECT kind, ref, revision, deleted, body FROM documents WHERE revision>? AND (?='' OR kind=?) ORDER BY revision, kind, ref": &r.documents,
-		"SELECT body FROM pairs WHERE scope=? AND user=? AND name=? AND (expires IS NULL OR expires>?)":                               &r.pair,
 	})
 }
 

@@ -39,9 +39,10 @@ type Store struct {
 	log  *slog.Logger
 	lock *os.File
 
-	w    *writer
-	read *sql.DB
-	rd   readers
+	w     *writer
+	read  *sql.DB // for listings
+	quick *sql.DB // for single rows
+	rd    readers
 
 	live      live
 	accepting inflight
@@ -107,7 +108,12 @@ func (s *Store) open(c Config) error {
 	}
 	s.read.SetMaxOpenConns(4)
 	s.read.SetMaxIdleConns(4)
-	if err := s.rd.prepare(s.read); err != nil {
+	if s.quick, err = sql.Open("sqlite", dsn(path, "query_only(1)", "cache_size(-1024)")); err != nil {
+		return fmt.Errorf("open %s for reading: %w", path, sqlError(err))
+	}
+	s.quick.SetMaxOpenConns(2)
+	s.quick.SetMaxIdleConns(2)
+	if err := s.rd.prepare(s.read, s.quick); err != nil {
 		return fmt.Errorf("open %s for reading: %w", path, sqlError(err))
 	}
 	s.live.init()
@@ -175,8 +181,11 @@ func (s *Store) release() error {
 		}
 		s.w.stop()
 	}
-	if s.read != nil {
-		errs = append(errs, s.rd.close(), s.read.Close())
+	errs = append(errs, s.rd.close())
+	for _, db := range []*sql.DB{s.read, s.quick} {
+		if db != nil {
+			errs = append(errs, db.Close())
+		}
 	}
 	if s.w != nil {
 		errs = append(errs, s.w.close())
