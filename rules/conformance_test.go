@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/rules"
 )
 
@@ -220,4 +222,61 @@ func TestConformanceST2Criteria(t *testing.T) {
 		}
 	}
 	t.Logf("%d cases, %d agree, %d in the class of the error too", len(file.Cases), agree, classes)
+}
+
+// TestCorpusRulesCompile reads the rules of public packs: what StackStorm
+// registers compiles.
+func TestCorpusRulesCompile(t *testing.T) {
+	dir := os.Getenv("HAYATE_CORPUS")
+	if dir == "" {
+		dir = filepath.Join(root(t), "..", "shared", "corpus")
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "expected", "registration.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("no corpus: %v (set HAYATE_CORPUS)", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var expected map[string]string
+	if err := json.Unmarshal(b, &expected); err != nil {
+		t.Fatal(err)
+	}
+	n, good, findings := 0, 0, 0
+	for name, verdict := range expected {
+		parts := strings.Split(name, "/")
+		if len(parts) != 3 || parts[1] != "rules" || verdict != "ok" {
+			continue
+		}
+		src, err := os.ReadFile(filepath.Join(dir, "packs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, ds := yamldoc.Parse(src, yamldoc.Options{})
+		if yamldoc.HasErrors(ds) {
+			t.Errorf("%s: %v", name, ds)
+			continue
+		}
+		var r hayate.Rule
+		if err := json.Unmarshal(doc.JSON(), &struct {
+			Name     *string
+			Trigger  *hayate.Trigger
+			Criteria *json.RawMessage
+		}{&r.Name, &r.Trigger, &r.Criteria}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		r.Pack, r.Enabled = parts[0], true
+		n++
+		if _, err := rules.Compile([]hayate.Rule{r}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		good++
+		for _, f := range rules.Lint([]hayate.Rule{r}) {
+			findings++
+			t.Logf("%s: %s %s: %s", name, f.Severity, strings.Join(f.Field, "."), f.Text)
+		}
+	}
+	t.Logf("%d rules, %d compile, %d findings", n, good, findings)
 }
