@@ -138,6 +138,11 @@ func (s *Store) Executions(ctx context.Context, q router.Query) (router.Page[hay
 }
 
 func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[hayate.Execution]) error {
+	if only := *q; len(q.IDs) == 1 {
+		if only.IDs = nil; unfiltered(&only) {
+			return s.oneExecution(q, p)
+		}
+	}
 	if len(q.Status) > 0 {
 		// The disk answers for statuses, so it must know what memory knows.
 		if err := s.persist(ctx); err != nil {
@@ -180,6 +185,27 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 		return 1, nil
 	}, func(int) { p.Items = append(p.Items, x) })
 	return err
+}
+
+// oneExecution answers a query for one id, the commonest.
+func (s *Store) oneExecution(q *router.Query, p *router.Page[hayate.Execution]) error {
+	id := hayate.ExecutionID(q.IDs[0])
+	memory, volatile := s.live.volatileRow(id)
+	r, err := scanRow(s.rd.execution.QueryRow(idBytes(id)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return sqlError(err)
+	}
+	if volatile && memory.Version > r.Version {
+		r.Execution = memory
+	}
+	p.Total = 1
+	if from, to := record.Window(q.Offset, q.Limit, 1); to > from {
+		p.Items = []hayate.Execution{r.Execution}
+	}
+	return nil
 }
 
 // executionConditions turns a query into conditions. It returns the event where

@@ -172,6 +172,17 @@ func (l *live) volatiles() map[hayate.ExecutionID]row {
 	return m
 }
 
+// volatileRow returns an execution whose claim is in memory.
+func (l *live) volatileRow(id hayate.ExecutionID) (hayate.Execution, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.rows[id]
+	if !ok || !r.volatile {
+		return hayate.Execution{}, false
+	}
+	return cloneExecution(r.Execution), true
+}
+
 // mark notes where executions are, and returns those it does not know.
 func (l *live) mark(ids []hayate.ExecutionID, h handed) (unknown []hayate.ExecutionID) {
 	l.mu.Lock()
