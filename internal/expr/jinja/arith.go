@@ -100,7 +100,7 @@ func (s *state) add(l, r any) (any, error) {
 // repeat is a sequence times a number.
 func (s *state) repeat(l, r any) (any, error) {
 	seq, n := l, r
-	if value.IsNumber(l) {
+	if !isRepeatable(l) {
 		seq, n = r, l
 	}
 	count, ok := n.(int64)
@@ -143,6 +143,11 @@ func (s *state) repeat(l, r any) (any, error) {
 		return value.Tuple(out), nil
 	}
 	return &value.Array{Items: out}, nil
+}
+
+func isRepeatable(v any) bool {
+	_, ok := value.Items(v)
+	return ok || isText(v)
 }
 
 // percent is format % args.

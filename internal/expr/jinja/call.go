@@ -119,6 +119,7 @@ func missingArguments(name string, missing []string) error {
 // call.
 type builtin struct {
 	py       string
+	hidden   bool // one more argument counts in messages
 	required int
 	params   []string
 	fn       func(s *state, a []any) (any, error)
@@ -137,6 +138,9 @@ func (b *builtin) call(s *state, c *Call) (any, error) {
 	// The common case, without names: no binding needed.
 	if len(c.Names) == 0 && len(c.Args) == len(b.params) {
 		return b.fn(s, c.Args)
+	}
+	if b.hidden && len(c.Args) > len(b.params) {
+		return nil, tooMany(b.py, b.required+1, len(b.params)+1, len(c.Args)+1)
 	}
 	a, err := c.Bind(b.py, b.required, b.params...)
 	if err != nil {

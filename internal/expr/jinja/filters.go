@@ -2,7 +2,6 @@ package jinja
 
 import (
 	"hash/fnv"
-	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -12,9 +11,11 @@ import (
 type filterFunc = func(s *state, a []any) (any, error)
 
 // bound describes a filter with parameters: "do_replace" takes "s old new count",
-// of which the first three are required.
+// of which the first three are required. A plus sign before the name says that
+// the original gets its environment as an argument before them.
 func bound(py string, required int, params string, fn filterFunc) *builtin {
-	return &builtin{py: py, required: required, params: strings.Fields(params), fn: fn}
+	name, hidden := strings.CutPrefix(py, "+")
+	return &builtin{py: name, hidden: hidden, required: required, params: strings.Fields(params), fn: fn}
 }
 
 // free describes a filter that takes any arguments.
@@ -26,7 +27,7 @@ func free(py string, fn func(s *state, c *Call) (any, error)) *builtin {
 func builtinFilters() map[string]*builtin {
 	m := map[string]*builtin{
 		"abs":            bound("abs", 1, "x", func(s *state, a []any) (any, error) { return number(a[0], value.Abs) }),
-		"attr":           bound("do_attr", 2, "obj name", filterAttr),
+		"attr":           bound("+do_attr", 2, "obj name", filterAttr),
 		"batch":          bound("do_batch", 2, "value linecount fill_with", filterBatch),
 		"capitalize":     bound("do_capitalize", 1, "s", onText(capitalize)),
 		"center":         bound("do_center", 1, "value width", filterCenter),
@@ -34,48 +35,48 @@ func builtinFilters() map[string]*builtin {
 		"dictsort":       bound("do_dictsort", 1, "value case_sensitive by reverse", filterDictsort),
 		"escape":         bound("escape", 1, "s", filterEscape),
 		"filesizeformat": bound("do_filesizeformat", 1, "value binary", filterFilesize),
-		"first":          bound("do_first", 1, "seq", filterFirst),
+		"first":          bound("+sync_do_first", 1, "seq", filterFirst),
 		"float":          bound("do_float", 1, "value default", filterFloat),
 		"forceescape":    bound("do_forceescape", 1, "value", filterForceEscape),
 		"format":         free("do_format", filterFormat),
-		"groupby":        bound("do_groupby", 2, "value attribute default case_sensitive", filterGroupby),
+		"groupby":        bound("+sync_do_groupby", 2, "value attribute default case_sensitive", filterGroupby),
 		"indent":         bound("do_indent", 1, "s width first blank", filterIndent),
 		"int":            bound("do_int", 1, "value default base", filterInt),
 		"items":          bound("do_items", 1, "value", filterItems),
-		"join":           bound("do_join", 1, "value d attribute", filterJoin),
-		"last":           bound("do_last", 1, "seq", filterLast),
+		"join":           bound("+sync_do_join", 1, "value d attribute", filterJoin),
+		"last":           bound("+do_last", 1, "seq", filterLast),
 		"length":         bound("len", 1, "obj", func(s *state, a []any) (any, error) { return s.length(a[0]) }),
-		"list":           bound("do_list", 1, "value", filterList),
+		"list":           bound("sync_do_list", 1, "value", filterList),
 		"lower":          bound("do_lower", 1, "s", onText(lower)),
 		"map":            free("do_map", filterMap),
-		"max":            bound("do_max", 1, "value case_sensitive attribute", extreme(">")),
-		"min":            bound("do_min", 1, "value case_sensitive attribute", extreme("<")),
+		"max":            bound("+do_max", 1, "value case_sensitive attribute", extreme(">")),
+		"min":            bound("+do_min", 1, "value case_sensitive attribute", extreme("<")),
 		"pprint":         bound("do_pprint", 1, "value", filterPprint),
-		"random":         bound("do_random", 1, "seq", filterRandom),
+		"random":         bound("+do_random", 1, "seq", filterRandom),
 		"reject":         free("do_reject", chooser(false, false)),
 		"rejectattr":     free("do_rejectattr", chooser(true, false)),
-		"replace":        bound("do_replace", 3, "s old new count", filterReplace),
+		"replace":        bound("+do_replace", 3, "s old new count", filterReplace),
 		"reverse":        bound("do_reverse", 1, "value", filterReverse),
 		"round":          bound("do_round", 1, "value precision method", filterRound),
 		"safe":           bound("do_mark_safe", 1, "value", filterSafe),
 		"select":         free("do_select", chooser(false, true)),
 		"selectattr":     free("do_selectattr", chooser(true, true)),
-		"slice":          bound("do_slice", 2, "value slices fill_with", filterSlice),
-		"sort":           bound("do_sort", 1, "value reverse case_sensitive attribute", filterSort),
+		"slice":          bound("sync_do_slice", 2, "value slices fill_with", filterSlice),
+		"sort":           bound("+do_sort", 1, "value reverse case_sensitive attribute", filterSort),
 		"string":         bound("soft_str", 1, "s", filterString),
 		"striptags":      bound("do_striptags", 1, "value", filterStriptags),
-		"sum":            bound("do_sum", 1, "iterable attribute start", filterSum),
+		"sum":            bound("+sync_do_sum", 1, "iterable attribute start", filterSum),
 		"title":          bound("do_title", 1, "s", onText(titleWords)),
-		"tojson":         bound("do_tojson", 1, "value indent", filterToJSON),
+		"tojson":         bound("+do_tojson", 1, "value indent", filterToJSON),
 		"trim":           bound("do_trim", 1, "value chars", filterTrim),
-		"truncate":       bound("do_truncate", 1, "s length killwords end leeway", filterTruncate),
-		"unique":         bound("do_unique", 1, "value case_sensitive attribute", filterUnique),
+		"truncate":       bound("+do_truncate", 1, "s length killwords end leeway", filterTruncate),
+		"unique":         bound("+sync_do_unique", 1, "value case_sensitive attribute", filterUnique),
 		"upper":          bound("do_upper", 1, "s", onText(upper)),
 		"urlencode":      bound("do_urlencode", 1, "value", filterURLEncode),
-		"urlize":         bound("do_urlize", 1, "value trim_url_limit nofollow target rel extra_schemes", filterURLize),
+		"urlize":         bound("+do_urlize", 1, "value trim_url_limit nofollow target rel extra_schemes", filterURLize),
 		"wordcount":      bound("do_wordcount", 1, "s", filterWordcount),
-		"wordwrap":       bound("do_wordwrap", 1, "s width break_long_words wrapstring break_on_hyphens", filterWordwrap),
-		"xmlattr":        bound("do_xmlattr", 1, "d autospace", filterXMLAttr),
+		"wordwrap":       bound("+do_wordwrap", 1, "s width break_long_words wrapstring break_on_hyphens", filterWordwrap),
+		"xmlattr":        bound("+do_xmlattr", 1, "d autospace", filterXMLAttr),
 	}
 	m["d"], m["e"], m["count"] = m["default"], m["escape"], m["length"]
 	return m
@@ -260,176 +261,6 @@ func filterString(s *state, a []any) (any, error) {
 	return s.str(a[0])
 }
 
-func filterFilesize(s *state, a []any) (any, error) {
-	f, err := s.toFloat(a[0])
-	if err != nil {
-		return nil, err
-	}
-	base, i, rest := 1000.0, "", "B"
-	if flag(a[1]) {
-		base, i = 1024, "i"
-	}
-	switch {
-	case f == 1:
-		return "1 Byte", nil
-	case f < base:
-		n, err := value.Float(f)
-		return value.Str(n) + " Bytes", err
-	}
-	prefixes := []string{"K", "M", "G", "T", "P", "E", "Z", "Y"}
-	if i == "" {
-		prefixes[0] = "k"
-	}
-	unit := base
-	for k, p := range prefixes {
-		unit *= base
-		if f < unit || k == len(prefixes)-1 {
-			t, err := value.Format(base*f/unit, ".1f")
-			return t + " " + p + i + rest, err
-		}
-	}
-	return nil, nil
-}
-
-// toFloat is float(v).
-func (s *state) toFloat(v any) (float64, error) {
-	if t, ok := asText(v); ok {
-		return value.ParseFloat(t)
-	}
-	if u, ok := v.(*Undefined); ok {
-		return 0, u.err()
-	}
-	if !value.IsNumber(v) {
-		return 0, value.TypeErrorf("float() argument must be a string or a real number, not '%s'", value.Type(v))
-	}
-	return value.ToFloat(v)
-}
-
-func filterFloat(s *state, a []any) (any, error) {
-	f, err := s.toFloat(a[0])
-	if err == nil {
-		return f, nil
-	}
-	if !recoverable(err, "TypeError", "ValueError") {
-		return nil, err
-	}
-	if a[1] == (Absent{}) {
-		return 0.0, nil
-	}
-	return a[1], nil
-}
-
-// recoverable says whether an error is one of the exceptions that a filter
-// answers with its default.
-func recoverable(err error, classes ...string) bool {
-	e, ok := err.(*value.Error)
-	if !ok {
-		return false
-	}
-	for _, c := range classes {
-		if e.Class == c {
-			return true
-		}
-	}
-	return false
-}
-
-func filterInt(s *state, a []any) (any, error) {
-	base, err := integer(a[2], 10)
-	if err != nil {
-		return nil, err
-	}
-	v, err := s.toInt(a[0], base)
-	if err == nil {
-		return v, nil
-	}
-	if recoverable(err, "TypeError", "ValueError") {
-		f, ferr := s.toFloat(a[0])
-		if err = ferr; err == nil {
-			if v, err = value.Float(f); err == nil {
-				return v, nil
-			}
-		}
-		if recoverable(err, "TypeError", "ValueError", "OverflowError") {
-			if a[1] == (Absent{}) {
-				return int64(0), nil
-			}
-			return a[1], nil
-		}
-	}
-	return nil, err
-}
-
-func (s *state) toInt(v any, base int) (any, error) {
-	if t, ok := asText(v); ok {
-		if base != 0 && (base < 2 || base > 36) {
-			return nil, value.ValueErrorf("int() base must be >= 2 and <= 36, or 0")
-		}
-		return value.ParseInt(t, base)
-	}
-	switch v := v.(type) {
-	case float64:
-		return value.Float(v)
-	case *Undefined:
-		return nil, v.err()
-	}
-	if value.IsNumber(v) {
-		return value.Pos(v)
-	}
-	return nil, value.TypeErrorf("int() argument must be a string, a bytes-like object or a real number, not '%s'", value.Type(v))
-}
-
-func filterRound(s *state, a []any) (any, error) {
-	n, err := integer(a[1], 0)
-	if err != nil {
-		return nil, err
-	}
-	method := "common"
-	if a[2] != (Absent{}) {
-		method, _ = asText(a[2])
-	}
-	if method != "common" && method != "ceil" && method != "floor" {
-		return nil, value.Raise("FilterArgumentError", "method must be common, ceil or floor")
-	}
-	if u, ok := a[0].(*Undefined); ok {
-		return nil, u.err()
-	}
-	if !value.IsNumber(a[0]) {
-		return nil, value.TypeErrorf("type %s doesn't define __round__ method", value.Type(a[0]))
-	}
-	if method != "common" {
-		p, err := value.Arith("**", int64(10), int64(n))
-		if err != nil {
-			return nil, err
-		}
-		v, err := value.Arith("*", a[0], p)
-		if err != nil {
-			return nil, err
-		}
-		if f, ok := v.(float64); ok {
-			round := math.Ceil
-			if method == "floor" {
-				round = math.Floor
-			}
-			if v, err = value.Float(round(f)); err != nil {
-				return nil, err
-			}
-		}
-		return value.Arith("/", v, p)
-	}
-	if f, ok := a[0].(float64); ok {
-		return value.Round(f, n), nil
-	}
-	if n >= 0 {
-		return value.Pos(a[0])
-	}
-	f, err := value.ToFloat(a[0])
-	if err != nil {
-		return nil, err
-	}
-	return value.Float(value.Round(f, n))
-}
-
 // length is len(v).
 func (s *state) length(v any) (any, error) {
 	if items, ok := value.Items(v); ok {
@@ -500,10 +331,10 @@ func filterFirst(s *state, a []any) (any, error) {
 }
 
 func filterLast(s *state, a []any) (any, error) {
-	if _, ok := a[0].(*Iterator); ok {
+	items, err := s.iterate(a[0])
+	if _, once := a[0].(*Iterator); once || err != nil && recoverable(err, "TypeError") {
 		return nil, value.TypeErrorf("'%s' object is not reversible", value.Type(a[0]))
 	}
-	items, err := s.iterate(a[0])
 	if err != nil {
 		return nil, err
 	}

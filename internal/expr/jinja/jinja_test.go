@@ -320,10 +320,11 @@ func TestUndeclared(t *testing.T) {
 		"{% for i in l %}{{ i }}{{ loop.index }}{{ k }}{% endfor %}":    "k l",
 		"{% for i in l %}{% endfor %}{{ i }}":                           "i l",
 		"{% if a %}{% set b = 1 %}{% endif %}{{ b }}":                   "a b",
-		"{% if a %}{% set b = 1 %}{% else %}{% set b = 2 %}{% endif %}": "a",
+		"{% if a %}{% set b = 1 %}{% else %}{% set b = 2 %}{% endif %}": "a b",
 		"{% macro m(p) %}{{ p }}{{ q }}{% endmacro %}{{ m(r) }}":        "q r",
 		"{% with a = b %}{{ a }}{% endwith %}":                          "b",
-		"plain":                                                         "",
+		"{% for i in l %}{{ x }}{% endfor %}{% set x = 1 %}":            "l",
+		"plain": "",
 	} {
 		tmpl, err := strict().Compile(src)
 		if err != nil {

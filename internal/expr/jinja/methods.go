@@ -371,7 +371,11 @@ var listMethods = map[string]listMethod{
 		}
 		n := int64(0)
 		for _, x := range l.Items {
-			if value.Equal(x, c.Args[0]) {
+			same, err := s.equal(x, c.Args[0])
+			if err != nil {
+				return nil, err
+			}
+			if same {
 				n++
 			}
 		}
@@ -425,8 +429,8 @@ func (s *state) position(items []any, c *Call, missing string) (int, error) {
 		}
 	}
 	for i := from; i < to; i++ {
-		if value.Equal(items[i], c.Args[0]) {
-			return i, nil
+		if same, err := s.equal(items[i], c.Args[0]); err != nil || same {
+			return i, err
 		}
 	}
 	return 0, value.ValueErrorf("%s", missing)

@@ -202,100 +202,121 @@ func visit(n any, f func(n any) bool) {
 	children(n, func(c any) { visit(c, f) })
 }
 
-// children calls f for everything directly below a node.
+// children calls f for everything directly below a node, in the order of the text.
 func children(n any, f func(any)) {
-	exprs := func(xs ...expr) {
-		for _, x := range xs {
-			if x != nil {
-				f(x)
-			}
+	c := below{f}
+	switch n := n.(type) {
+	case expr:
+		c.expression(n)
+	case stmt:
+		c.statement(n)
+	}
+}
+
+// below calls a function for the parts of nodes.
+type below struct{ f func(any) }
+
+func (c below) exprs(xs ...expr) {
+	for _, x := range xs {
+		if x != nil {
+			c.f(x)
 		}
 	}
-	stmts := func(ss []stmt) {
-		for _, s := range ss {
-			f(s)
-		}
+}
+
+func (c below) stmts(ss []stmt) {
+	for _, s := range ss {
+		c.f(s)
 	}
-	args := func(a *arguments) {
-		exprs(a.pos...)
-		exprs(a.named...)
-		exprs(a.star, a.more)
-	}
+}
+
+func (c below) args(a *arguments) {
+	c.exprs(a.pos...)
+	c.exprs(a.named...)
+	c.exprs(a.star, a.more)
+}
+
+func (c below) expression(n expr) {
 	switch n := n.(type) {
 	case *tupleExpr:
-		exprs(n.items...)
+		c.exprs(n.items...)
 	case *listExpr:
-		exprs(n.items...)
+		c.exprs(n.items...)
 	case *dictExpr:
 		for i := range n.keys {
-			exprs(n.keys[i], n.vals[i])
+			c.exprs(n.keys[i], n.vals[i])
 		}
 	case *condExpr:
-		exprs(n.yes, n.test, n.no)
+		c.exprs(n.yes, n.test, n.no)
 	case *boolExpr:
-		exprs(n.l, n.r)
+		c.exprs(n.l, n.r)
 	case *notExpr:
-		exprs(n.x)
+		c.exprs(n.x)
 	case *compareExpr:
-		exprs(n.first)
-		exprs(n.rest...)
+		c.exprs(n.first)
+		c.exprs(n.rest...)
 	case *arithExpr:
-		exprs(n.l, n.r)
+		c.exprs(n.l, n.r)
 	case *concatExpr:
-		exprs(n.items...)
+		c.exprs(n.items...)
 	case *signExpr:
-		exprs(n.x)
+		c.exprs(n.x)
 	case *attrExpr:
-		exprs(n.x)
+		c.exprs(n.x)
 	case *itemExpr:
-		exprs(n.x, n.key)
+		c.exprs(n.x, n.key)
 	case *sliceExpr:
-		exprs(n.from, n.to, n.step)
+		c.exprs(n.from, n.to, n.step)
 	case *callExpr:
-		exprs(n.fn)
-		args(&n.args)
+		c.exprs(n.fn)
+		c.args(&n.args)
 	case *filterExpr:
-		exprs(n.x)
-		args(&n.args)
+		c.exprs(n.x)
+		c.args(&n.args)
 	case *testExpr:
-		exprs(n.x)
-		args(&n.args)
+		c.exprs(n.x)
+		c.args(&n.args)
+	}
+}
+
+func (c below) statement(n stmt) {
+	switch n := n.(type) {
 	case *outStmt:
-		exprs(n.x)
+		c.exprs(n.x)
 	case *setStmt:
-		exprs(n.x, n.target)
+		c.exprs(n.x, n.target)
 	case *setBlock:
-		exprs(n.filter, n.target)
-		stmts(n.body)
+		c.exprs(n.filter, n.target)
+		c.stmts(n.body)
 	case *ifStmt:
 		for i := range n.tests {
-			exprs(n.tests[i])
-			stmts(n.bodies[i])
+			c.exprs(n.tests[i])
+			c.stmts(n.bodies[i])
 		}
-		stmts(n.other)
+		c.stmts(n.other)
 	case *forStmt:
-		exprs(n.iter, n.target, n.test)
-		stmts(n.body)
-		stmts(n.other)
+		c.exprs(n.iter, n.target, n.test)
+		c.stmts(n.body)
+		c.stmts(n.other)
 	case *withStmt:
-		exprs(n.values...)
-		exprs(n.targets...)
-		stmts(n.body)
+		c.exprs(n.values...)
+		c.exprs(n.targets...)
+		c.stmts(n.body)
 	case *macroStmt:
-		exprs(n.defaults...)
-		stmts(n.body)
+		c.exprs(n.defaults...)
+		c.stmts(n.body)
 	case *callStmt:
-		f(n.call)
-		f(n.macro)
+		c.f(n.call)
+		c.f(n.macro)
 	case *filterStmt:
-		exprs(n.filter)
-		stmts(n.body)
+		c.exprs(n.filter)
+		c.stmts(n.body)
 	case *scopeStmt:
-		exprs(n.expr)
-		stmts(n.body)
+		c.exprs(n.expr)
+		c.stmts(n.body)
 	case *doStmt:
-		exprs(n.x)
+		c.exprs(n.x)
 	case *loadStmt:
-		exprs(n.x)
+		c.exprs(n.x)
 	}
 }

@@ -29,9 +29,9 @@ func titleWords(t string) string {
 }
 
 func filterIndent(s *state, a []any) (any, error) {
-	t, err := textArg(a[0], "value")
-	if err != nil {
-		return nil, err
+	t, ok := asText(a[0])
+	if !ok {
+		return nil, s.notIndentable(a[0])
 	}
 	pad, ok := asText(a[1])
 	if !ok {
@@ -55,6 +55,18 @@ func filterIndent(s *state, a []any) (any, error) {
 		return Markup(out), nil
 	}
 	return out, nil
+}
+
+// notIndentable is the error of adding a newline to what is no text, or of
+// splitting what came of it.
+func (s *state) notIndentable(v any) error {
+	switch v.(type) {
+	case *Undefined, value.List, *value.Array:
+		return s.noMethod(v, "splitlines")
+	case value.Tuple:
+		return value.TypeErrorf(`can only concatenate tuple (not "str") to tuple`)
+	}
+	return value.Unsupported("+=", v, "")
 }
 
 func filterTruncate(s *state, a []any) (any, error) {
@@ -120,9 +132,9 @@ func filterWordcount(s *state, a []any) (any, error) {
 }
 
 func filterWordwrap(s *state, a []any) (any, error) {
-	t, err := textArg(a[0], "value")
-	if err != nil {
-		return nil, err
+	t, ok := asText(a[0])
+	if !ok {
+		return nil, s.noMethod(a[0], "splitlines")
 	}
 	width, err := integer(a[1], 79)
 	if err != nil {

@@ -99,8 +99,21 @@ func (s *state) sorted(items []any, key func(any) (any, error), reverse bool) ([
 	return out, s.grow(16 * len(items))
 }
 
+// sortKey is the key that sort compares by.
+type sortKey []any
+
 // order compares two values for sorting.
 func (s *state) order(a, b any) (int, error) {
+	if x, ok := a.(sortKey); ok {
+		for i, y := range b.(sortKey) {
+			if same, err := s.equal(x[i], y); err != nil {
+				return 0, err
+			} else if !same {
+				return s.order(x[i], y)
+			}
+		}
+		return 0, nil
+	}
 	for _, v := range []any{a, b} {
 		if u, ok := v.(*Undefined); ok {
 			return 0, u.err()
@@ -132,17 +145,15 @@ func filterSort(s *state, a []any) (any, error) {
 		}
 		gets = append(gets, g)
 	}
-	key := gets[0]
-	if len(gets) > 1 {
-		key = func(x any) (any, error) {
-			k := make(value.List, len(gets))
-			for i, g := range gets {
-				if k[i], err = g(x); err != nil {
-					return nil, err
-				}
+	// The key is a list, even of one: equal parts are never compared by order.
+	key := func(x any) (any, error) {
+		k := make(sortKey, len(gets))
+		for i, g := range gets {
+			if k[i], err = g(x); err != nil {
+				return nil, err
 			}
-			return k, nil
 		}
+		return k, nil
 	}
 	// Python compares from the second item on with the one before it; the error
 	// for what cannot be compared names them in that order.
@@ -356,6 +367,9 @@ func filterMap(s *state, c *Call) (any, error) {
 	if len(c.Args) == 0 {
 		return nil, missingArguments("do_map", []string{"'value'"})
 	}
+	if ok, err := s.truth(c.Args[0]); err != nil || !ok {
+		return s.nothing(err)
+	}
 	items, err := s.iterate(c.Args[0])
 	if err != nil {
 		return nil, err
@@ -371,6 +385,14 @@ func filterMap(s *state, c *Call) (any, error) {
 		}
 	}
 	return s.generator(out)
+}
+
+// nothing is what map and select make of what is false, iterable or not.
+func (s *state) nothing(err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	return s.generator(nil)
 }
 
 func (s *state) mapper(c *Call) (func(any) (any, error), error) {
@@ -422,6 +444,9 @@ func chooser(byAttribute, keep bool) func(s *state, c *Call) (any, error) {
 	return func(s *state, c *Call) (any, error) {
 		if len(c.Args) == 0 {
 			return nil, missingArguments("do_select", []string{"'value'"})
+		}
+		if ok, err := s.truth(c.Args[0]); err != nil || !ok {
+			return s.nothing(err)
 		}
 		items, err := s.iterate(c.Args[0])
 		if err != nil {

@@ -28,8 +28,8 @@ func builtinTests() map[string]*builtin {
 		"divisibleby": bound("test_divisibleby", 2, "value num", testDivisible),
 		"defined":     about("test_defined", func(v any) bool { return !undefined(v) }),
 		"undefined":   about("test_undefined", undefined),
-		"filter":      bound("test_filter", 1, "value", func(s *state, a []any) (any, error) { return named(s.env.filters, a[0]), nil }),
-		"test":        bound("test_test", 1, "value", func(s *state, a []any) (any, error) { return named(s.env.tests, a[0]), nil }),
+		"filter":      bound("test_filter", 1, "value", func(s *state, a []any) (any, error) { return named(s.env.filters, a[0]) }),
+		"test":        bound("test_test", 1, "value", func(s *state, a []any) (any, error) { return named(s.env.tests, a[0]) }),
 		"none":        about("test_none", func(v any) bool { return v == nil }),
 		"boolean":     about("test_boolean", func(v any) bool { return v == true || v == false }),
 		"false":       about("test_false", func(v any) bool { return v == false }),
@@ -83,9 +83,9 @@ func testDivisible(s *state, a []any) (any, error) {
 	return value.Equal(r, int64(0)), nil
 }
 
-func named(m map[string]*builtin, v any) bool {
+func named(m map[string]*builtin, v any) (any, error) {
 	n, ok := asText(v)
-	return ok && m[n] != nil
+	return ok && m[n] != nil, hashable(v)
 }
 
 func testCase(method string) filterFunc {

@@ -10,7 +10,7 @@ import (
 // Jinja's own globals (meta.find_undeclared_variables).
 func (t *Template) Undeclared() []string {
 	f := lookups{env: t.env, found: map[string]bool{}}
-	f.stmts(t.body, &names{})
+	f.scope(nil, func(n *names) { f.stmts(t.body, n) })
 	return slices.Sorted(maps.Keys(f.found))
 }
 
@@ -21,10 +21,14 @@ func (x *Expression) Undeclared() []string {
 	return slices.Sorted(maps.Keys(f.found))
 }
 
-// names are the names that a scope has set so far.
+// names are the names that a scope has set so far. The bodies of loops, macros
+// and the like are scopes of their own, which Jinja looks at when all of the scope
+// around them is known.
 type names struct {
 	parent *names
+	frame  *names // the scope that this is a branch of, or itself
 	set    map[string]bool
+	later  []func()
 }
 
 func (n *names) has(name string) bool {
@@ -46,6 +50,22 @@ func (n *names) add(name string) {
 type lookups struct {
 	env   *Env
 	found map[string]bool
+}
+
+// scope looks at a scope, and then at those inside of it.
+func (f *lookups) scope(parent *names, look func(n *names)) {
+	n := &names{parent: parent}
+	n.frame = n
+	look(n)
+	for _, l := range n.later {
+		l()
+	}
+}
+
+// inner looks at a scope inside of n, later.
+func (f *lookups) inner(n *names, look func(in *names)) {
+	frame := n.frame
+	frame.later = append(frame.later, func() { f.scope(frame, look) })
 }
 
 func (f *lookups) use(name string, n *names) {
@@ -85,9 +105,8 @@ func (f *lookups) stmts(body []stmt, n *names) {
 	}
 }
 
-func (f *lookups) inner(body []stmt, n *names) { f.stmts(body, &names{parent: n}) }
-
 func (f *lookups) stmt(s stmt, n *names) {
+	body := func(b []stmt) func(*names) { return func(in *names) { f.stmts(b, in) } }
 	switch s := s.(type) {
 	case *setStmt:
 		f.expr(s.x, n)
@@ -96,29 +115,31 @@ func (f *lookups) stmt(s stmt, n *names) {
 		if s.filter != nil {
 			f.expr(s.filter, n)
 		}
-		f.inner(s.body, n)
 		f.target(s.target, n)
+		f.inner(n, body(s.body))
 	case *ifStmt:
 		f.branches(s, n)
 	case *forStmt:
 		f.expr(s.iter, n)
-		in := &names{parent: n}
-		f.target(s.target, in)
-		if s.test != nil {
-			f.expr(s.test, in)
-		}
-		in.add("loop")
-		f.stmts(s.body, in)
-		f.inner(s.other, n)
+		f.inner(n, func(in *names) {
+			f.target(s.target, in)
+			if s.test != nil {
+				f.expr(s.test, in)
+			}
+			in.add("loop")
+			f.stmts(s.body, in)
+		})
+		f.inner(n, body(s.other))
 	case *withStmt:
 		for _, v := range s.values {
 			f.expr(v, n)
 		}
-		in := &names{parent: n}
-		for _, t := range s.targets {
-			f.target(t, in)
-		}
-		f.stmts(s.body, in)
+		f.inner(n, func(in *names) {
+			for _, t := range s.targets {
+				f.target(t, in)
+			}
+			f.stmts(s.body, in)
+		})
 	case *macroStmt:
 		n.add(s.name)
 		f.macro(s, n)
@@ -127,40 +148,43 @@ func (f *lookups) stmt(s stmt, n *names) {
 		f.macro(s.macro, n)
 	case *filterStmt:
 		f.expr(s.filter, n)
-		f.inner(s.body, n)
+		f.inner(n, body(s.body))
 	case *scopeStmt:
 		if s.expr != nil {
 			f.expr(s.expr, n)
 		}
-		f.inner(s.body, n)
+		f.inner(n, body(s.body))
 	default:
 		f.expr(s, n)
 	}
 }
 
 func (f *lookups) macro(m *macroStmt, n *names) {
-	in := &names{parent: n}
-	for _, d := range m.defaults {
-		f.expr(d, in)
-	}
-	for _, p := range append([]string{"varargs", "kwargs", "caller"}, m.params...) {
-		in.add(p)
-	}
-	f.stmts(m.body, in)
+	f.inner(n, func(in *names) {
+		for _, d := range m.defaults {
+			f.expr(d, in)
+		}
+		for _, p := range append([]string{"varargs", "kwargs", "caller"}, m.params...) {
+			in.add(p)
+		}
+		f.stmts(m.body, in)
+	})
 }
 
-// branches looks at every way through an if. A name that only some of them set
-// is looked up on the others.
+// branches looks at every way through an if. Jinja counts three: the first body,
+// everything under elif, and else. A name that one of them does not set is looked
+// up there, so it is only known afterwards where all three set it.
 func (f *lookups) branches(s *ifStmt, n *names) {
-	ways := append(slices.Clone(s.bodies), s.other)
-	counts := map[string]int{}
-	for _, t := range s.tests {
-		f.expr(t, n)
+	f.expr(s.tests[0], n)
+	ways := [3]*names{{parent: n, frame: n.frame}, {parent: n, frame: n.frame}, {parent: n, frame: n.frame}}
+	f.stmts(s.bodies[0], ways[0])
+	for i := 1; i < len(s.tests); i++ {
+		f.branches(&ifStmt{tests: s.tests[i : i+1], bodies: s.bodies[i : i+1]}, ways[1])
 	}
-	for _, body := range ways {
-		in := &names{parent: n}
-		f.stmts(body, in)
-		for name := range in.set {
+	f.stmts(s.other, ways[2])
+	counts := map[string]int{}
+	for _, w := range ways {
+		for name := range w.set {
 			counts[name]++
 		}
 	}
