@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -33,7 +34,10 @@ type paths struct {
 type node struct {
 	leaf bool // some rule reads values here
 	raw  bool // some rule reads objects and arrays here as they stand
+	// kids are in the order of their names' lengths; from[n] is the first one
+	// whose name has n bytes, so that few names need comparing.
 	kids []kid
+	from []uint32
 	// index finds a kid by name; nil while there are few.
 	index map[string]uint32
 	name  string
@@ -46,7 +50,10 @@ type kid struct {
 }
 
 // manyKids is the number of kids from which on a node has an index.
-const manyKids = 8
+const manyKids = 128
+
+// maxName is the length from which on a name goes to the index.
+const maxName = 256
 
 func newPaths() *paths {
 	seed := maphash.MakeSeed()
@@ -72,12 +79,33 @@ func (w *paths) find(n *node, name []byte) (uint32, bool) {
 		k, ok := n.index[string(name)]
 		return k, ok
 	}
-	for i := range n.kids {
-		if n.kids[i].name == string(name) {
-			return n.kids[i].node, true
+	if len(name)+1 >= len(n.from) {
+		return 0, false
+	}
+	for _, k := range n.kids[n.from[len(name)]:n.from[len(name)+1]] {
+		if k.name == string(name) {
+			return k.node, true
 		}
 	}
 	return 0, false
+}
+
+// childless says that no rule reads below the node.
+func (n *node) childless() bool { return len(n.kids) == 0 && n.index == nil }
+
+// insert adds a kid in new memory: the old is read by others.
+func (n *node) insert(k kid) {
+	at, _ := slices.BinarySearchFunc(n.kids, len(k.name)+1, func(x kid, size int) int { return cmp.Compare(len(x.name), size) })
+	n.kids = slices.Insert(slices.Clone(n.kids), at, k)
+	longest := len(n.kids[len(n.kids)-1].name)
+	n.from = make([]uint32, longest+2)
+	i := 0
+	for size := range n.from {
+		for i < len(n.kids) && len(n.kids[i].name) < size {
+			i++
+		}
+		n.from[size] = uint32(i)
+	}
 }
 
 // grower adds places to paths that others may be reading: it copies before the
@@ -94,9 +122,6 @@ func (g *grower) own() {
 	}
 	c := &paths{seed: g.w.seed, salt: g.w.salt, nodes: make([]node, len(g.w.nodes), len(g.w.nodes)+8), attrs: slices.Clone(g.w.attrs)}
 	copy(c.nodes, g.w.nodes)
-	for i := range c.nodes {
-		c.nodes[i].kids = slices.Clip(c.nodes[i].kids)
-	}
 	g.w, g.owned, g.maps = c, true, map[uint32]bool{}
 }
 
@@ -125,15 +150,17 @@ func (g *grower) add(up uint32, name string) uint32 {
 	k := uint32(len(g.w.nodes))
 	g.w.nodes = append(g.w.nodes, node{name: name, up: up})
 	n := &g.w.nodes[up]
-	n.kids = append(n.kids, kid{name, k})
 	switch {
-	case n.index == nil && len(n.kids) > manyKids:
+	case n.index == nil && len(n.kids) < manyKids && len(name) < maxName:
+		n.insert(kid{name, k})
+	case n.index == nil:
 		n.index = make(map[string]uint32, 2*len(n.kids))
 		for _, x := range n.kids {
 			n.index[x.name] = x.node
 		}
+		n.index[name] = k
 		g.maps[up] = true
-	case n.index != nil:
+	default:
 		if !g.maps[up] {
 			n.index = maps.Clone(n.index)
 			g.maps[up] = true

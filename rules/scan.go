@@ -267,7 +267,7 @@ func (v *view) value(b []byte, i int, n uint32, objects, elems int32, flags fiel
 		if nd.raw {
 			return v.container(b, i, n, kindObject, objects, elems, flags)
 		}
-		if len(nd.kids) == 0 {
+		if nd.childless() {
 			return skipContainer(b, i)
 		}
 		return v.members(b, i, nd, elems, flags)
@@ -275,7 +275,7 @@ func (v *view) value(b []byte, i int, n uint32, objects, elems int32, flags fiel
 		if nd.raw {
 			return v.container(b, i, n, kindArray, objects, elems, flags)
 		}
-		if len(nd.kids) == 0 && !nd.leaf {
+		if nd.childless() && !nd.leaf {
 			return skipContainer(b, i)
 		}
 		return v.elements(b, i, n, objects, elems)
@@ -295,7 +295,7 @@ func (v *view) container(b []byte, i int, n uint32, k kind, objects, elems int32
 	v.add(nodePath(n), k, nil, elems, flags)
 	var end int
 	switch {
-	case k == kindObject && len(nd.kids) > 0:
+	case k == kindObject && !nd.childless():
 		end = v.members(b, i, nd, elems, flags)
 	case k == kindObject:
 		end = skipContainer(b, i)
