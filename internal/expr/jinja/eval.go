@@ -197,7 +197,7 @@ func (s *state) compare(op string, l, r any) (bool, error) {
 			return false, u.err()
 		}
 	}
-	if m, ok := r.(Markup); ok {
+	if m, ok := r.(Markup); ok && isText(l) {
 		r = string(m)
 	}
 	return value.Order(op, l, r)

@@ -119,7 +119,7 @@ func (s *state) order(a, b any) (int, error) {
 			return 0, u.err()
 		}
 	}
-	if m, ok := b.(Markup); ok {
+	if m, ok := b.(Markup); ok && isText(a) {
 		b = string(m)
 	}
 	return value.Compare(a, b)

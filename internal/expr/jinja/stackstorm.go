@@ -3,6 +3,7 @@ package jinja
 import (
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hayate-run/hayate/internal/expr/jsonpath"
@@ -27,17 +28,18 @@ const NoneMarker = "%*****__%NONE%__*****%"
 // and Jinja, where they are also filters. The same ones, with decrypt_kv and
 // to_complex, are StackStorm's own filters.
 func SharedFunctions(h Hooks) map[string]Function {
+	seen := &patterns{regexps: map[regexpKey]*pyre.Regexp{}, paths: map[string]*jsonpath.Path{}}
 	m := map[string]Function{
 		"from_json_string":           from("from_json_string", value.Loads),
 		"from_yaml_string":           from("from_yaml_string", h.ParseYAML),
 		"to_json_string":             toJSONString,
 		"to_yaml_string":             toYAMLString,
 		"json_escape":                jsonEscape,
-		"jsonpath_query":             jsonpathQuery,
-		"regex_match":                regexTest("regex_match", (*pyre.Regexp).Starts),
-		"regex_search":               regexTest("regex_search", (*pyre.Regexp).Found),
-		"regex_replace":              regexReplace,
-		"regex_substring":            regexSubstring,
+		"jsonpath_query":             seen.jsonpathQuery,
+		"regex_match":                seen.regexTest("regex_match", (*pyre.Regexp).Starts),
+		"regex_search":               seen.regexTest("regex_search", (*pyre.Regexp).Found),
+		"regex_replace":              seen.regexReplace,
+		"regex_substring":            seen.regexSubstring,
 		"to_human_time_from_seconds": humanTime,
 		"use_none":                   useNone,
 		"basename":                   onPath("basename", baseName),
@@ -79,6 +81,57 @@ func StackStormOptions(h Hooks, strict bool) Options {
 // and those of SharedFunctions, become globals and filters.
 func OrquestaOptions(functions map[string]Function) Options {
 	return Options{Strict: true, TrimBlocks: true, LstripBlocks: true, Functions: functions, Filters: functions}
+}
+
+// patterns remembers the expressions and paths that were compiled last. It may be
+// used by many goroutines at once.
+type patterns struct {
+	mu      sync.Mutex
+	regexps map[regexpKey]*pyre.Regexp
+	paths   map[string]*jsonpath.Path
+}
+
+type regexpKey struct {
+	pattern string
+	flags   pyre.Flags
+}
+
+// maxPatterns bounds each of them; beyond, all are forgotten.
+const maxPatterns = 512
+
+func (ps *patterns) regexp(pattern string, flags pyre.Flags) (*pyre.Regexp, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	k := regexpKey{pattern, flags}
+	if re := ps.regexps[k]; re != nil {
+		return re, nil
+	}
+	re, err := pyre.Compile(pattern, flags)
+	if err != nil {
+		return nil, err
+	}
+	if len(ps.regexps) >= maxPatterns {
+		clear(ps.regexps)
+	}
+	ps.regexps[k] = re
+	return re, nil
+}
+
+func (ps *patterns) path(text string) (*jsonpath.Path, error) {
+	ps.mu.Lock()
+	defer ps.mu.Unlock()
+	if p := ps.paths[text]; p != nil {
+		return p, nil
+	}
+	p, err := jsonpath.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(ps.paths) >= maxPatterns {
+		clear(ps.paths)
+	}
+	ps.paths[text] = p
+	return p, nil
 }
 
 func decryptKV(h Hooks) Function {
@@ -185,7 +238,7 @@ func jsonEscape(c *Call) (any, error) {
 	return strings.Trim(t.(string), `"`), nil
 }
 
-func jsonpathQuery(c *Call) (any, error) {
+func (ps *patterns) jsonpathQuery(c *Call) (any, error) {
 	a, err := c.Bind("jsonpath_query", 2, "value", "query")
 	if err != nil {
 		return nil, err
@@ -194,7 +247,7 @@ func jsonpathQuery(c *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := jsonpath.Parse(query)
+	p, err := ps.path(query)
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +259,7 @@ func jsonpathQuery(c *Call) (any, error) {
 }
 
 // regexArgs reads value, pattern and flags of the regex functions.
-func regexArgs(c *Call, v, pattern, ignorecase any) (string, *pyre.Regexp, error) {
+func (ps *patterns) regexArgs(c *Call, v, pattern, ignorecase any) (string, *pyre.Regexp, error) {
 	t, err := c.Str(v)
 	if err != nil {
 		return "", nil, err
@@ -219,20 +272,20 @@ func regexArgs(c *Call, v, pattern, ignorecase any) (string, *pyre.Regexp, error
 	if flag(ignorecase) {
 		flags = pyre.IgnoreCase
 	}
-	re, err := pyre.Compile(p, flags)
+	re, err := ps.regexp(p, flags)
 	if e, ok := err.(*pyre.Error); ok {
 		return "", nil, value.Raise("error", "%s", e.Message)
 	}
 	return t, re, err
 }
 
-func regexTest(name string, test func(*pyre.Regexp, string) (bool, error)) Function {
+func (ps *patterns) regexTest(name string, test func(*pyre.Regexp, string) (bool, error)) Function {
 	return func(c *Call) (any, error) {
 		a, err := c.Bind(name, 2, "value", "pattern", "ignorecase")
 		if err != nil {
 			return nil, err
 		}
-		t, re, err := regexArgs(c, a[0], a[1], a[2])
+		t, re, err := ps.regexArgs(c, a[0], a[1], a[2])
 		if err != nil {
 			return nil, err
 		}
@@ -240,12 +293,12 @@ func regexTest(name string, test func(*pyre.Regexp, string) (bool, error)) Funct
 	}
 }
 
-func regexReplace(c *Call) (any, error) {
+func (ps *patterns) regexReplace(c *Call) (any, error) {
 	a, err := c.Bind("regex_replace", 3, "value", "pattern", "replacement", "ignorecase")
 	if err != nil {
 		return nil, err
 	}
-	t, re, err := regexArgs(c, a[0], a[1], a[3])
+	t, re, err := ps.regexArgs(c, a[0], a[1], a[3])
 	if err != nil {
 		return nil, err
 	}
@@ -261,12 +314,12 @@ func regexReplace(c *Call) (any, error) {
 }
 
 // regexSubstring is re.findall(…)[index]: the match, or its groups.
-func regexSubstring(c *Call) (any, error) {
+func (ps *patterns) regexSubstring(c *Call) (any, error) {
 	a, err := c.Bind("regex_substring", 2, "value", "pattern", "result_index", "ignorecase")
 	if err != nil {
 		return nil, err
 	}
-	t, re, err := regexArgs(c, a[0], a[1], a[3])
+	t, re, err := ps.regexArgs(c, a[0], a[1], a[3])
 	if err != nil {
 		return nil, err
 	}

@@ -276,6 +276,9 @@ func (m Markup) PyRepr() string { return "Markup(" + value.Repr(string(m)) + ")"
 // PyStr is the text.
 func (m Markup) PyStr() string { return string(m) }
 
+// JinjaName is what messages call it.
+func (m Markup) JinjaName() string { return "markupsafe.Markup object" }
+
 // PyTruth says whether there is any text.
 func (m Markup) PyTruth() bool { return m != "" }
 
