@@ -216,7 +216,7 @@ func (d *decider) act(ctx context.Context, rule *hayate.Rule, i int, f *hayate.F
 	if d.trigger == nil {
 		d.trigger = render.NewTrigger(d.event)
 	}
-	params, err := d.r.render(ctx, b, ra.Parameters, &render.Scope{Trigger: d.trigger, ActionContext: x.Context}, &d.kv, d.event.AcceptedAt)
+	params, err := d.r.render(ctx, b, ra.Parameters, &render.Scope{Trigger: d.trigger, ActionContext: x.Context, User: d.r.cfg.User}, &d.kv, d.event.AcceptedAt)
 	if err != nil {
 		re, isRender := render.AsError(err)
 		if !isRender {

@@ -45,13 +45,14 @@ type Pack struct {
 // catalog is an immutable snapshot of what is registered. Readers take it
 // through one atomic pointer.
 type catalog struct {
-	packs         map[string]*Pack
-	actions       map[hayate.Ref]*boundAction
-	rules         map[hayate.Ref]*hayate.Rule // all, enabled or not
-	triggers      map[hayate.Ref]*hayate.TriggerType
-	set           *rules.Set      // the enabled ones
-	webhooks      map[string]bool // urls that enabled rules wait for
-	actionTrigger bool            // some enabled rule waits for core.st2.generic.actiontrigger
+	packs          map[string]*Pack
+	actions        map[hayate.Ref]*boundAction
+	rules          map[hayate.Ref]*hayate.Rule // all, enabled or not
+	triggers       map[hayate.Ref]*hayate.TriggerType
+	set            *rules.Set      // the enabled ones
+	webhooks       map[string]bool // urls that enabled rules wait for
+	inquiryTrigger bool            // some enabled rule waits for core.st2.generic.inquiry
+	actionTrigger  bool            // some enabled rule waits for core.st2.generic.actiontrigger
 }
 
 // boundAction is an action with its runner and the plan for its parameters.
@@ -149,12 +150,14 @@ func (r *Router) build(c Content, over []Document) (*catalog, error) {
 
 // index notes what the enabled rules wait for beyond events as such.
 func (c *catalog) index(enabled []hayate.Rule) {
-	c.webhooks = map[string]bool{}
+	c.webhooks, c.actionTrigger, c.inquiryTrigger = map[string]bool{}, false, false
 	for i := range enabled {
 		t := enabled[i].Trigger
 		switch t.Type {
 		case TriggerAction:
 			c.actionTrigger = true
+		case TriggerInquiry:
+			c.inquiryTrigger = true
 		case TriggerWebhook:
 			var p struct{ URL string }
 			if json.Unmarshal(t.Parameters, &p) == nil {

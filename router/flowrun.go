@@ -44,7 +44,7 @@ func (d *definitions) parse(runner string, text []byte) (string, parsed) {
 	if d.m == nil || len(d.m) >= maxDefinitions {
 		d.m = map[string]parsed{}
 	}
-	def, problems := dialects[runner](text, digest, flow.Options{Known: []string{"st2", "parent"}})
+	def, problems := dialects[runner](text, digest, workflowOptions)
 	d.m[key] = parsed{def, problems}
 	return digest, d.m[key]
 }
@@ -127,17 +127,36 @@ func runContext(x *hayate.Execution, b *boundAction) json.RawMessage {
 	return out
 }
 
+// WorkflowProblem is a finding of a workflow's inspection.
+type WorkflowProblem struct {
+	Type string `json:"type"`
+	flow.Problem
+}
+
+// InspectWorkflow checks a workflow's definition in the dialect of a runner.
+func InspectWorkflow(runner string, text []byte) []WorkflowProblem {
+	parse := dialects[runner]
+	if parse == nil {
+		return []WorkflowProblem{{"syntax", flow.Problem{Category: "syntax", Message: fmt.Sprintf("there is no dialect %q of workflows", runner)}}}
+	}
+	_, ps := parse(text, "", workflowOptions)
+	return problems(ps)
+}
+
+func problems(ps []flow.Problem) []WorkflowProblem {
+	out := make([]WorkflowProblem, len(ps))
+	for i, p := range ps {
+		out[i] = WorkflowProblem{p.Category, p}
+	}
+	return out
+}
+
+// workflowOptions are how definitions are read.
+var workflowOptions = flow.Options{Known: []string{"st2", "parent"}}
+
 // problemResult is the result of a workflow that inspection refused.
 func problemResult(ps []flow.Problem) json.RawMessage {
-	type entry struct {
-		Type string `json:"type"`
-		flow.Problem
-	}
-	es := make([]entry, len(ps))
-	for i, p := range ps {
-		es[i] = entry{p.Category, p}
-	}
-	b, err := json.Marshal(map[string]any{"errors": es, "output": nil})
+	b, err := json.Marshal(map[string]any{"errors": problems(ps), "output": nil})
 	if err != nil {
 		panic(err) // strings and numbers
 	}

@@ -159,6 +159,9 @@ func (r *Router) Sweep(ctx context.Context) error {
 	for _, id := range sw.Due {
 		r.tick(ctx, id)
 	}
+	if err := r.expireInquiries(ctx); err != nil {
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 

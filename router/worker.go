@@ -101,15 +101,19 @@ func (r *Router) settle(ctx context.Context, d Delivery) {
 func (r *Router) perform(ctx context.Context, x *hayate.Execution) {
 	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
 	b := r.cat.Load().actions[x.Action]
-	res := r.attempt(ctx, x, b, hold)
+	// The hold is kept alive until its outcome is stored.
+	actx, act := r.active.begin(ctx, hold)
+	defer r.active.end(hold)
+	res := r.attempt(actx, act, x, b, hold)
 	if res.Status == "" {
-		return // the hold was lost: another attempt owns the outcome
+		return // another attempt owns the outcome, or will
 	}
 	r.complete(ctx, x, hold, res)
 }
 
-// attempt performs the action. The status of its answer is "" when the hold was lost.
-func (r *Router) attempt(ctx context.Context, x *hayate.Execution, b *boundAction, hold Hold) hayate.Result {
+// attempt performs the action. The status of its answer is "" when the hold was
+// lost, or when the process stops and the action may be attempted again.
+func (r *Router) attempt(ctx context.Context, act *activeAttempt, x *hayate.Execution, b *boundAction, hold Hold) hayate.Result {
 	if b == nil {
 		return failed("Action %q doesn't exist (any more)", x.Action)
 	}
@@ -120,13 +124,11 @@ func (r *Router) attempt(ctx context.Context, x *hayate.Execution, b *boundActio
 	if err != nil {
 		return failed("%v", err)
 	}
-	actx, act := r.active.begin(ctx, hold)
-	defer r.active.end(hold)
-	out := r.newOutput(ctx, hold, task.Secrets)
-	res, err := b.impl.Run(actx, task, out.line)
+	out := r.newOutput(context.WithoutCancel(ctx), hold, task.Secrets)
+	res, err := b.impl.Run(ctx, task, out.line)
 	out.flush()
 	switch {
-	case act.lost():
+	case act.lost(), act.abandoned() && x.Idempotent:
 		return hayate.Result{}
 	case act.abandoned():
 		return hayate.Result{Status: hayate.StatusAbandoned, Value: errorResult("the worker was stopped before the action ended")}
@@ -159,6 +161,21 @@ func checkSchema(doc, value json.RawMessage) error {
 		return err
 	}
 	return s.Validate(value)
+}
+
+// withMember adds a member to a JSON object, or wraps another value.
+func withMember(value json.RawMessage, key string, member json.RawMessage) json.RawMessage {
+	b := bytes.TrimSpace(value)
+	if len(b) < 2 || b[0] != '{' {
+		b = []byte("{}")
+	}
+	out := append([]byte(nil), b[:len(b)-1]...)
+	if len(bytes.TrimSpace(out)) > 1 {
+		out = append(out, ',')
+	}
+	out = append(out, fmt.Sprintf("%q:", key)...)
+	out = append(out, member...)
+	return append(out, '}')
 }
 
 func orNull(v json.RawMessage) json.RawMessage {
@@ -259,6 +276,11 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 }
 
 func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {
+	if c.Result.Status == hayate.StatusPending {
+		r.log.Info("execution waits for an answer", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
+		r.asked(ctx, x, c.At, c.Result.Value)
+		return
+	}
 	r.metrics.ended(c.Result.Status)
 	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", c.Result.Status,
 		"attempt", c.Attempt, "verified", c.Result.Verified, "trace", x.Trace)

@@ -25,6 +25,7 @@ import (
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/router"
 	httprunner "github.com/hayate-run/hayate/runners/http"
+	"github.com/hayate-run/hayate/runners/inquirer"
 	"github.com/hayate-run/hayate/runners/noop"
 	"github.com/hayate-run/hayate/runners/shell"
 )
@@ -76,7 +77,7 @@ func newRouter(s settings.Settings, store *embedded.Store, log *slog.Logger) (*r
 		Store: store, Queue: store.Queue(), Registry: store.Registry(), Datastore: store.Datastore(), Blobs: store.Blobs(),
 		Secrets: secrets, Log: log, SoleOwner: true, Workers: s.Workers, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
-		Runners:     []router.Runner{noop.New(), shell.New(shell.Config{}), httprunner.New(httprunner.Config{Version: version})},
+		Runners:     []router.Runner{noop.New(), inquirer.New(), shell.New(shell.Config{}), httprunner.New(httprunner.Config{Version: version})},
 		RunnerTypes: packs.Runners(),
 		OnLost: func(x hayate.Execution) {
 			if err := shell.KillLeftovers(string(x.ID)); err != nil {

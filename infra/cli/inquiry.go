@@ -1,0 +1,103 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate/router"
+)
+
+func (a *app) inquiryCommand() *cobra.Command {
+	c := &cobra.Command{Use: "inquiry", Aliases: []string{"inquiries"}, Short: "list questions that workflows ask, and answer them"}
+	list := &cobra.Command{Use: "list", Short: "list questions that wait for an answer", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		return a.lists(c, &listFlags{limit: -1}, "/api/v1/inquiries", url.Values{}, []column{field("ID", "id"), field("ROUTE", "route"), field("USERS", "users"), field("TTL (MIN)", "ttl"), wideField("SCHEMA", "schema")})
+	}}
+	get := &cobra.Command{Use: "get ID", Short: "show a question", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+		return a.showResource(c.Context(), "/api/v1/inquiries/", args[0])
+	}}
+	respond := &cobra.Command{Use: "respond ID NAME=VALUE...|JSON", Short: "answer a question", Args: atLeast(2),
+		Example: "  hayate inquiry respond 66f0… continue=true\n  hayate inquiry respond 66f0… '{\"continue\": true}'",
+		RunE: func(c *cobra.Command, args []string) error {
+			response, err := answerOf(args[1:])
+			if err != nil {
+				return err
+			}
+			if err := a.send(c.Context(), http.MethodPut, "/api/v1/inquiries/"+url.PathEscape(args[0]), map[string]any{"id": args[0], "response": response}, nil); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.Stdout, "inquiry %s is answered\n", args[0])
+			return err
+		}}
+	c.AddCommand(list, get, respond)
+	return c
+}
+
+// answerOf reads an answer: a JSON object, or members whose values are JSON where
+// they read as it.
+func answerOf(args []string) (map[string]any, error) {
+	out := map[string]any{}
+	if len(args) == 1 && strings.HasPrefix(strings.TrimSpace(args[0]), "{") {
+		if err := json.Unmarshal([]byte(args[0]), &out); err != nil {
+			return nil, usage("the answer is not JSON: %v", err)
+		}
+		return out, nil
+	}
+	for _, arg := range args {
+		name, text, ok := strings.Cut(arg, "=")
+		if !ok {
+			return nil, usage("%q is not NAME=VALUE", arg)
+		}
+		var v any
+		if json.Unmarshal([]byte(text), &v) != nil {
+			v = text
+		}
+		out[name] = v
+	}
+	return out, nil
+}
+
+func (a *app) workflowCommand() *cobra.Command {
+	c := &cobra.Command{Use: "workflow", Aliases: []string{"workflows"}, Short: "check workflow definitions"}
+	var runner string
+	inspect := &cobra.Command{Use: "inspect FILE...", Short: "check definitions without a server; exit code 1 says that something is wrong", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+		bad := 0
+		for _, name := range args {
+			text, err := a.readInput(name)
+			if err != nil {
+				return err
+			}
+			ps := router.InspectWorkflow(runner, text)
+			bad += len(ps)
+			if a.output == "json" {
+				if err := a.printJSON(mustJSON(ps)); err != nil {
+					return err
+				}
+				continue
+			}
+			for _, p := range ps {
+				place := name
+				if p.Line > 0 {
+					place = fmt.Sprintf("%s:%d:%d", name, p.Line, p.Column)
+				}
+				where := ""
+				if p.SpecPath != "" {
+					where = " (" + p.SpecPath + ")"
+				}
+				fmt.Fprintf(a.Stdout, "%s: %s: %s%s\n", place, p.Type, p.Message, where)
+			}
+		}
+		a.say("%d definition(s), %d problem(s)", len(args), bad)
+		if bad > 0 {
+			return &exit{code: exitError}
+		}
+		return nil
+	}}
+	inspect.Flags().StringVar(&runner, "runner", "orquesta", "dialect: the runner that the definition is for")
+	c.AddCommand(inspect)
+	return c
+}
