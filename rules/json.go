@@ -85,22 +85,27 @@ func skipValue(b []byte, i int) int {
 func skipContainer(b []byte, i int) int {
 	depth := 0
 	for i < len(b) {
-		switch b[i] {
-		case '"':
+		switch structure[b[i]] {
+		case 0:
+			i++
+		case 1:
 			i, _ = skipString(b, i)
-			continue
-		case '{', '[':
+		case 2:
 			depth++
-		case '}', ']':
-			depth--
-			if depth == 0 {
-				return i + 1
+			i++
+		default:
+			i++
+			if depth--; depth == 0 {
+				return i
 			}
 		}
-		i++
 	}
 	return i
 }
+
+// structure says what a byte outside strings does: 1 opens a string, 2 a
+// container, 3 closes one.
+var structure = [256]uint8{'"': 1, '{': 2, '[': 2, '}': 3, ']': 3}
 
 // unescape appends the text of a JSON string without its quotes.
 func unescape(dst, s []byte) []byte {
