@@ -84,6 +84,10 @@ func (u *Undefined) PyEqual(other any) bool {
 // HashKey is the same for all undefined values.
 func (u *Undefined) HashKey() any { return Undefined{} }
 
+// PyMapping says that % takes it for a mapping, as Python does with whatever has
+// items.
+func (u *Undefined) PyMapping() {}
+
 // err is the error of using it.
 func (u *Undefined) err() error { return value.Raise(u.Class, "%s", u.Hint) }
 

@@ -74,18 +74,9 @@ func (s *state) assign(target expr, v any) error {
 		ns.m.Set(t.attr, v)
 		return s.grow(32)
 	case *tupleExpr:
-		items, err := s.iterate(v)
+		items, err := s.unpack(v, len(t.items))
 		if err != nil {
-			if errors.Is(err, value.ErrLimit) {
-				return err
-			}
-			return value.TypeErrorf("cannot unpack non-iterable %s object", value.Type(v))
-		}
-		if len(items) < len(t.items) {
-			return value.ValueErrorf("not enough values to unpack (expected %d, got %d)", len(t.items), len(items))
-		}
-		if len(items) > len(t.items) {
-			return value.ValueErrorf("too many values to unpack (expected %d)", len(t.items))
+			return err
 		}
 		for i := range items {
 			if err := s.assign(t.items[i], items[i]); err != nil {
@@ -94,6 +85,22 @@ func (s *state) assign(target expr, v any) error {
 		}
 	}
 	return nil
+}
+
+// unpack returns the items of v, which must be so many.
+func (s *state) unpack(v any, n int) ([]any, error) {
+	items, err := s.iterate(v)
+	switch {
+	case err != nil && recoverable(err, "TypeError"):
+		return nil, value.TypeErrorf("cannot unpack non-iterable %s object", value.Type(v))
+	case err != nil:
+		return nil, err
+	case len(items) < n:
+		return nil, value.ValueErrorf("not enough values to unpack (expected %d, got %d)", n, len(items))
+	case len(items) > n:
+		return nil, value.ValueErrorf("too many values to unpack (expected %d)", n)
+	}
+	return items, nil
 }
 
 func (n *setBlock) exec(s *state) error {

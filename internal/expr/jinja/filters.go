@@ -26,7 +26,7 @@ func free(py string, fn func(s *state, c *Call) (any, error)) *builtin {
 // builtinFilters returns Jinja's filters, in a map of its own.
 func builtinFilters() map[string]*builtin {
 	m := map[string]*builtin{
-		"abs":            bound("abs", 1, "x", func(s *state, a []any) (any, error) { return number(a[0], value.Abs) }),
+		"abs":            bound("abs", 1, "x", func(s *state, a []any) (any, error) { return value.Abs(a[0]) }),
 		"attr":           bound("+do_attr", 2, "obj name", filterAttr),
 		"batch":          bound("do_batch", 2, "value linecount fill_with", filterBatch),
 		"capitalize":     bound("do_capitalize", 1, "s", onText(capitalize)),
@@ -121,13 +121,6 @@ func onText(f func(string) string) filterFunc {
 		}
 		return f(t), nil
 	}
-}
-
-func number(v any, f func(any) (any, error)) (any, error) {
-	if u, ok := v.(*Undefined); ok {
-		return nil, u.err()
-	}
-	return f(v)
 }
 
 func filterAttr(s *state, a []any) (any, error) {

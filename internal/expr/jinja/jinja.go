@@ -238,7 +238,26 @@ func (l *linker) check(n any, soft bool) {
 	switch n := n.(type) {
 	case *condExpr, *ifStmt:
 		below = true
-	case *forStmt, *withStmt, *macroStmt, *callStmt, *filterStmt, *setBlock, *scopeStmt:
+	case *forStmt:
+		// What is looped over is evaluated outside of the loop.
+		l.check(n.iter, soft)
+		if n.test != nil {
+			l.check(n.test, false)
+		}
+		l.checkAll(n.body)
+		l.checkAll(n.other)
+		return
+	case *withStmt:
+		for _, v := range n.values {
+			l.check(v, soft)
+		}
+		l.checkAll(n.body)
+		return
+	case *callStmt:
+		l.check(n.call, soft)
+		l.check(n.macro, false)
+		return
+	case *macroStmt, *filterStmt, *setBlock, *scopeStmt:
 		below = false
 	case *attrExpr:
 		l.mutates = l.mutates || mutators[n.name]
@@ -269,6 +288,12 @@ func (l *linker) check(n any, soft bool) {
 		}
 	}
 	l.children(n, below)
+}
+
+func (l *linker) checkAll(body []stmt) {
+	for _, b := range body {
+		l.check(b, false)
+	}
 }
 
 func (l *linker) children(n any, soft bool) {

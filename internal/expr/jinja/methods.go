@@ -39,6 +39,10 @@ func (m *method) call(s *state, c *Call) (any, error) {
 		// A list from outside may only be read.
 		return s.change(m.name, func() (any, error) { return listMethods[m.name](s, &value.Array{Items: self}, c) })
 	case value.Tuple:
+		if m.name == "index" && len(c.Args) > 0 {
+			i, err := s.position(self, c, "tuple.index(x): x not in tuple")
+			return int64(i), err
+		}
 		return listMethods[m.name](s, &value.Array{Items: value.List(self)}, c)
 	case *value.Set:
 		return s.change(m.name, func() (any, error) { return setMethods[m.name](s, self, c) })

@@ -137,9 +137,6 @@ func filterRound(s *state, a []any) (any, error) {
 	if method != "common" && method != "ceil" && method != "floor" {
 		return nil, value.Raise("FilterArgumentError", "method must be common, ceil or floor")
 	}
-	if u, ok := a[0].(*Undefined); ok {
-		return nil, u.err()
-	}
 	if !value.IsNumber(a[0]) && method != "common" {
 		return nil, value.TypeErrorf("must be real number, not %s", value.Type(a[0]))
 	}

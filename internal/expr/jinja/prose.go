@@ -309,12 +309,9 @@ func filterURLEncode(s *state, a []any) (any, error) {
 	}
 	var out []string
 	for _, p := range pairs {
-		kv, err := s.iterate(p)
+		kv, err := s.unpack(p, 2)
 		if err != nil {
 			return nil, err
-		}
-		if len(kv) != 2 {
-			return nil, value.ValueErrorf("not enough values to unpack (expected 2, got %d)", len(kv))
 		}
 		k, err := s.quoteURL(kv[0], true)
 		if err != nil {

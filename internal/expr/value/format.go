@@ -31,6 +31,9 @@ func Percent(format string, args any, budget *Budget, show func(v any, repr bool
 		return "", err
 	}
 	_, isMap := args.(*Map)
+	if _, ok := args.(interface{ PyMapping() }); ok {
+		isMap = true
+	}
 	_, isList := listItems(args)
 	if p.next < len(p.list) && !isMap && !(isList && !p.isTuple) {
 		return "", TypeErrorf("not all arguments converted during string formatting")
