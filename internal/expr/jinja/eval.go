@@ -209,7 +209,7 @@ func (s *state) equal(l, r any) (bool, error) {
 			return false, u.err()
 		}
 	}
-	return value.Equal(l, r), nil
+	return value.EqualWithin(l, r, s.budget)
 }
 
 // contains is "v in c".

@@ -299,10 +299,17 @@ func evaluationError(src string, err error) error {
 // generators, sets for the keys and items of a dict, text for safe text. Objects
 // that have no such form (ranges, undefined values) stay; a strict undefined
 // value inside of another is an error.
-func Native(v any) (any, error) { return native(v, 0) }
+func Native(v any) (any, error) {
+	left := maxNative
+	return native(v, 0, &left)
+}
 
-func native(v any, depth int) (any, error) {
-	if depth > value.MaxDepth {
+// maxNative bounds how many parts of a value Native looks at.
+const maxNative = 1 << 22
+
+func native(v any, depth int, left *int) (any, error) {
+	*left--
+	if depth > value.MaxDepth || *left < 0 {
 		return nil, value.ErrLimit
 	}
 	switch v := v.(type) {
@@ -314,21 +321,21 @@ func native(v any, depth int) (any, error) {
 		}
 		return v, nil
 	case *Group:
-		return nativeItems(v.pair, depth)
+		return nativeItems(v.pair, depth, left)
 	case *View:
 		if v.IsSet() {
 			return value.NewSet(v.List()...), nil
 		}
-		return nativeItems(v.List(), depth)
+		return nativeItems(v.List(), depth, left)
 	case *Iterator:
 		if v.IsGenerator() {
-			return nativeItems(v.Take(), depth)
+			return nativeItems(v.Take(), depth, left)
 		}
 		return v, nil
 	case *value.Map:
 		m := value.NewMap(v.Len())
 		for k, x := range v.All() {
-			y, err := native(x, depth+1)
+			y, err := native(x, depth+1, left)
 			if err != nil {
 				return nil, err
 			}
@@ -337,15 +344,15 @@ func native(v any, depth int) (any, error) {
 		return m, nil
 	}
 	if items, ok := value.Items(v); ok {
-		return nativeItems(items, depth)
+		return nativeItems(items, depth, left)
 	}
 	return v, nil
 }
 
-func nativeItems(items []any, depth int) (any, error) {
+func nativeItems(items []any, depth int, left *int) (any, error) {
 	out := make(value.List, len(items))
 	for i, x := range items {
-		y, err := native(x, depth+1)
+		y, err := native(x, depth+1, left)
 		if err != nil {
 			return nil, err
 		}

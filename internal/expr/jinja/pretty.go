@@ -1,7 +1,6 @@
 package jinja
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -10,17 +9,18 @@ import (
 )
 
 // plain turns what only templates know (safe text, groups, views) into plain
-// values, for writers that do not know it. Parts without any are kept.
-func plain(v any) any { return plainAt(v, 0) }
+// values, for writers that do not know it. Parts without any are kept, and all
+// that comes after the budget's last step.
+func plain(v any, budget *value.Budget) any { return plainAt(v, budget, 0) }
 
-func plainAt(v any, depth int) any {
-	if depth > value.MaxDepth {
+func plainAt(v any, budget *value.Budget, depth int) any {
+	if depth > value.MaxDepth || budget.Step(1) != nil {
 		return v
 	}
 	each := func(items []any) ([]any, bool) {
 		var out []any
 		for i, x := range items {
-			y := plainAt(x, depth+1)
+			y := plainAt(x, budget, depth+1)
 			if out == nil && different(x, y) {
 				out = append([]any(nil), items...)
 			}
@@ -34,7 +34,7 @@ func plainAt(v any, depth int) any {
 	case Markup:
 		return string(v)
 	case *Group:
-		return plainAt(v.pair, depth)
+		return plainAt(v.pair, budget, depth)
 	case value.List:
 		if out, ok := each(v); ok {
 			return value.List(out)
@@ -50,7 +50,7 @@ func plainAt(v any, depth int) any {
 	case *value.Map:
 		var out *value.Map
 		for k, x := range v.All() {
-			y := plainAt(x, depth+1)
+			y := plainAt(x, budget, depth+1)
 			if out == nil && different(x, y) {
 				out = v.Clone()
 			}
@@ -105,7 +105,7 @@ func (p *prettyPrinter) print(v any, indent, allowance, depth int) {
 	if p.err != nil || depth > value.MaxDepth {
 		return
 	}
-	short := sortedRepr(v, 0)
+	short := p.repr(v, 0)
 	if utf8.RuneCountInString(short) <= p.width-indent-allowance {
 		p.write(short)
 		return
@@ -246,15 +246,18 @@ func sortItems(items []any) []any {
 	return out
 }
 
-// sortedRepr is repr with the keys of dicts sorted.
-func sortedRepr(v any, depth int) string {
-	if depth > value.MaxDepth {
+// repr is repr with the keys of dicts sorted.
+func (p *prettyPrinter) repr(v any, depth int) string {
+	if p.err == nil {
+		p.err = p.budget.Step(1)
+	}
+	if depth > value.MaxDepth || p.err != nil {
 		return "..."
 	}
 	each := func(items []any) string {
 		var parts []string
 		for _, x := range items {
-			parts = append(parts, sortedRepr(x, depth+1))
+			parts = append(parts, p.repr(x, depth+1))
 		}
 		return strings.Join(parts, ", ")
 	}
@@ -263,7 +266,7 @@ func sortedRepr(v any, depth int) string {
 		var parts []string
 		for _, k := range sortItems(v.Keys()) {
 			x, _ := v.Get(k)
-			parts = append(parts, value.Repr(k)+": "+sortedRepr(x, depth+1))
+			parts = append(parts, value.Repr(k)+": "+p.repr(x, depth+1))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	case value.List:
@@ -275,9 +278,9 @@ func sortedRepr(v any, depth int) string {
 			return "(" + each(v) + ",)"
 		}
 		return "(" + each(v) + ")"
-	case float64:
-		if math.IsNaN(v) {
-			return "nan"
+	case string:
+		if p.err = p.budget.Grow(len(v)); p.err != nil {
+			return "..."
 		}
 	}
 	return value.Repr(v)

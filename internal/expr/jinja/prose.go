@@ -510,7 +510,7 @@ func filterToJSON(s *state, a []any) (any, error) {
 		}
 		o.Indent = min(max(n, 0), 1000)
 	}
-	t, err := value.Dumps(plain(a[0]), o, s.budget)
+	t, err := value.Dumps(plain(a[0], s.budget), o, s.budget)
 	if err != nil {
 		return nil, err
 	}
@@ -519,7 +519,7 @@ func filterToJSON(s *state, a []any) (any, error) {
 
 func filterPprint(s *state, a []any) (any, error) {
 	p := prettyPrinter{width: 80, budget: s.budget}
-	p.print(plain(a[0]), 0, 0, 0)
+	p.print(plain(a[0], s.budget), 0, 0, 0)
 	return string(p.b), p.err
 }
 

@@ -72,7 +72,7 @@ func StackStormOptions(h Hooks, strict bool) Options {
 		if err != nil {
 			return nil, err
 		}
-		return value.Dumps(plain(a[0]), value.DumpOptions{Indent: -1}, c.Budget())
+		return value.Dumps(plain(a[0], c.Budget()), value.DumpOptions{Indent: -1}, c.Budget())
 	}
 	return Options{Strict: strict, TrimBlocks: true, LstripBlocks: true, Filters: filters}
 }
@@ -209,7 +209,7 @@ func dumps(c *Call, v any, o value.DumpOptions) (any, error) {
 	if u, ok := v.(*Undefined); ok && u.Strict {
 		return nil, u.err()
 	}
-	return value.Dumps(plain(v), o, c.Budget())
+	return value.Dumps(plain(v, c.Budget()), o, c.Budget())
 }
 
 func toYAMLString(c *Call) (any, error) {
@@ -223,7 +223,7 @@ func toYAMLString(c *Call) (any, error) {
 			return nil, err
 		}
 	}
-	return DumpYAML(plain(a[0]), indent, a[2] == (Absent{}) || value.Truth(a[2]), c.Budget())
+	return DumpYAML(plain(a[0], c.Budget()), indent, a[2] == (Absent{}) || value.Truth(a[2]), c.Budget())
 }
 
 func jsonEscape(c *Call) (any, error) {

@@ -18,6 +18,19 @@ func Equal(a, b any) bool {
 	return equal(a, b, 0, &n)
 }
 
+// EqualWithin is Equal within a budget: every four parts that are looked at take
+// a step, and a comparison for which the steps do not suffice is ErrLimit.
+func EqualWithin(a, b any, budget *Budget) (bool, error) {
+	steps, _ := budget.Left()
+	n := int(min(4*min(steps, maxParts), maxParts))
+	start := n
+	ok := equal(a, b, 0, &n)
+	if n < 0 {
+		return false, budget.Step(maxParts)
+	}
+	return ok, budget.Step((start - n) / 4)
+}
+
 func equal(a, b any, depth int, left *int) bool {
 	*left--
 	if *left < 0 || depth > MaxDepth {
@@ -315,6 +328,9 @@ type (
 	mapKey   string
 )
 
+// maxKeyParts bounds how many parts of a container tell it apart as a key.
+const maxKeyParts = 1 << 16
+
 // HashKey returns a comparable stand-in for a value, the same for values that
 // Python holds equal: 1, 1.0 and True share one. Lists stand in as tuples, maps
 // and sets by their members whatever the order; Hashable says whether Python
@@ -337,7 +353,7 @@ func HashKey(v any) any {
 	case Bytes:
 		return bytesKey(x)
 	case List, Tuple, *Array, *Map, *Set:
-		k := keyWriter{left: maxParts}
+		k := keyWriter{left: maxKeyParts}
 		return k.container(x, 0)
 	case Keyer:
 		return x.HashKey()

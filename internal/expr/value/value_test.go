@@ -76,6 +76,16 @@ func TestReprOfWhatHoldsItselfEnds(t *testing.T) {
 	if _, err := value.AppendRepr(nil, v, value.NewBudget(1, 1000)); !errors.Is(err, value.ErrLimit) {
 		t.Errorf("a text of 2^60 items: got %v, want ErrLimit", err)
 	}
+	var w any = value.List{"x"}
+	for range 60 {
+		w = value.List{w, w}
+	}
+	if _, err := value.EqualWithin(v, w, value.NewBudget(1000, 1)); !errors.Is(err, value.ErrLimit) {
+		t.Errorf("a comparison of 2^60 items: got %v, want ErrLimit", err)
+	}
+	if ok, err := value.EqualWithin(value.List{int64(1)}, value.List{1.0}, value.NewBudget(1, 1)); !ok || err != nil {
+		t.Errorf("a short comparison: got %t, %v", ok, err)
+	}
 	if value.Equal(v, value.List{v, "y"}) {
 		t.Error("different values are equal")
 	}
