@@ -3,12 +3,14 @@ package rules_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -107,13 +109,16 @@ func cpu(t testing.TB) time.Duration {
 // against those of the reference engines.
 func TestMatchingBenchmark(t *testing.T) {
 	dir := benchDir(t)
-	fmt.Printf("%-9s %8s %9s %9s %11s %8s %9s\n", "corpus", "rules", "build s", "heap MB", "µs/event", "allocs", "matches")
+	published := baseline(t)
+	fmt.Printf("%-9s %8s %9s %9s %11s %8s %9s %12s %12s\n", "corpus", "rules", "build s", "heap MB", "µs/event", "allocs", "matches", "event-ruler", "quamina")
 	for _, corpus := range []string{"aws-core", "aws-wild", "aws-full", "mon-core", "mon-wild", "mon-full"} {
 		events := benchEvents(t, filepath.Join(dir, "events-"+corpus[:3]+".jsonl"))
 		all := benchRules(t, filepath.Join(dir, "rules-"+corpus+".jsonl"), benchSizes[len(benchSizes)-1])
 		var at100 float64
 		for i, n := range benchSizes {
 			us := benchCell(t, corpus, all[:n], events, benchTotals[corpus][i])
+			key := fmt.Sprintf(" %s %d", corpus, n)
+			fmt.Printf(" %12s %12s\n", published["event-ruler"+key], published["quamina"+key])
 			switch n {
 			case 100:
 				at100 = us
@@ -124,6 +129,38 @@ func TestMatchingBenchmark(t *testing.T) {
 			}
 		}
 	}
+}
+
+// baseline reads the published µs of CPU per event of other engines, by engine,
+// corpus and number of rules; it is empty where there is no such file.
+func baseline(t *testing.T) map[string]string {
+	file := os.Getenv("HAYATE_BENCH_BASELINE")
+	if file == "" {
+		file = filepath.Join(root(t), "..", "shared", "bench", "matching", "results", "baseline.csv")
+	}
+	out := map[string]string{}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Logf("no published figures: %v (set HAYATE_BENCH_BASELINE)", err)
+		return out
+	}
+	rows, err := csv.NewReader(bytes.NewReader(b)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	column := map[string]int{}
+	for i, name := range rows[0] {
+		column[name] = i
+	}
+	for _, r := range rows[1:] {
+		ns, err := strconv.ParseFloat(r[column["cpu_ns_event"]], 64)
+		if err != nil {
+			continue
+		}
+		key := fmt.Sprintf("%s %s-%s %s", r[column["engine"]], r[column["corpus"]], r[column["family"]], r[column["rules"]])
+		out[key] = strconv.FormatFloat(ns/1000, 'f', 1, 64)
+	}
+	return out
 }
 
 // benchCell measures one size and returns the µs of CPU per event.
@@ -157,7 +194,7 @@ func benchCell(t *testing.T, corpus string, rs []hayate.Rule, events []hayate.Ev
 	runtime.ReadMemStats(&ms)
 	allocs := float64(ms.Mallocs-mallocs) / float64(5*len(events))
 	us := best.Seconds() * 1e6 / float64(len(events))
-	fmt.Printf("%-9s %8d %9.2f %9.1f %11.2f %8.2f %9d\n", corpus, len(rs), build.Seconds(), mb, us, allocs, total)
+	fmt.Printf("%-9s %8d %9.2f %9.1f %11.2f %8.2f %9d", corpus, len(rs), build.Seconds(), mb, us, allocs, total)
 	if total != want {
 		t.Errorf("%s: %d rules matched %d times, want %d", corpus, len(rs), total, want)
 	}

@@ -35,6 +35,7 @@ type criterion struct {
 	condition string
 	children  []criterion
 	fold      textfold.Form // differences that do not count
+	unknown   []string      // members that mean nothing
 }
 
 // pattern is a criterion's operand.
@@ -83,9 +84,17 @@ func readCriterionList(g *grower, bad *problems, at []string, d *doc, root strin
 	return list
 }
 
+// criterionKeys are the members of a criterion.
+var criterionKeys = []string{"type", "pattern", "condition", "fold"}
+
 func readCriterion(g *grower, bad *problems, at []string, key string, d *doc, root string) criterion {
 	c := criterion{key: key, path: noPath}
 	c.readKey(g, root)
+	for _, k := range d.keys {
+		if !slices.Contains(criterionKeys, k) {
+			c.unknown = append(c.unknown, k)
+		}
+	}
 	typ, ok := d.get("type")
 	if !ok {
 		c.missing = true

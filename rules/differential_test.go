@@ -278,7 +278,7 @@ func described(ms []rules.Match) []string {
 // once, rule by rule, and rebuilt, against generated events.
 func TestMatchAgreesWithANaiveEvaluator(t *testing.T) {
 	t.Parallel()
-	const sets, perSet, events = 100, 210, 8
+	const sets, perSet, events = 100, 210, 5
 	seed := uint64(1)
 	pairs, hits, failures := 0, 0, 0
 	for n := range sets {

@@ -89,6 +89,9 @@ func (l *linter) lint(r *hayate.Rule) {
 // criterion looks at one criterion.
 func (l *linter) criterion(c *criterion, at []string, root string) {
 	p := &c.pattern
+	for _, k := range c.unknown {
+		l.add(SeverityWarning, "spelling", "", append(slices.Clip(at), k), "means nothing in a criterion%s", didYouMean(k, criterionKeys))
+	}
 	switch {
 	case c.missing:
 		l.add(SeverityWarning, "never", "type: equals", at, "has no type: it never holds")

@@ -21,6 +21,7 @@ func TestLintFinds(t *testing.T) {
 		{"nothing", crit(`{"trigger.a":{"type":"gt","pattern":1},"trigger.a#2":{"type":"lt","pattern":2},"trigger.b":{"type":"regex","pattern":"a+b"}}`), ""},
 		{"an unknown operator", crit(`{"trigger.a":{"type":"is","pattern":1}}`), "invalid: unknown operator"},
 		{"no type", crit(`{"trigger.a":{"pattern":1}}`), "never: has no type"},
+		{"an unknown member", crit(`{"trigger.a":{"type":"equals","patern":1}}`), "spelling: means nothing in a criterion, did you mean \"pattern\"?"},
 		{"no pattern", crit(`{"trigger.a":{"type":"equals"}}`), "never: has no pattern"},
 		{"a key without trigger", crit(`{"body.a":{"type":"equals","pattern":1}}`), "never: the key does not begin with trigger"},
 		{"a key that is no path", crit(`{"trigger.a b":{"type":"equals","pattern":1}}`), "never: the key cannot be read"},

@@ -206,3 +206,43 @@ func TestUpdatesAreCheapInALargeSet(t *testing.T) {
 		t.Errorf("got %q, want none: that rule was removed", got)
 	}
 }
+
+func TestManyFieldsAndStrangeNames(t *testing.T) {
+	names := []string{"", "a", "A", " ", "a.b", "名前", "\u0000", strings.Repeat("x", 300), strings.Repeat("y", 300), `q"uo\te`, "\xff"}
+	for i := range 400 {
+		names = append(names, fmt.Sprintf("field%d", i), fmt.Sprintf("f%d", i))
+	}
+	var rs []hayate.Rule
+	pattern := func(name string) json.RawMessage {
+		b, err := json.Marshal(map[string]any{"top": map[string]any{name: []string{"v"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for i, n := range names {
+		rs = append(rs, hayate.Rule{Pack: "p", Name: fmt.Sprintf("r%04d", i), Enabled: true, Pattern: pattern(n)})
+	}
+	half, err := rules.Compile(rs[:len(rs)/2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := half.With(rs[len(rs)/2:], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := rules.NewScratch()
+	for i, n := range names {
+		b, err := json.Marshal(map[string]any{"top": map[string]string{n: "v"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := &hayate.Event{Data: b}
+		if got, want := refs(set.Match(sc, e, nil)), fmt.Sprintf("p.r%04d", i); got != want {
+			t.Errorf("name %q: got %q, want %q", n, got, want)
+		}
+		if got := refs(half.Match(sc, e, nil)); (got != "") != (i < len(rs)/2) {
+			t.Errorf("name %q: the smaller set gives %q", n, got)
+		}
+	}
+}
