@@ -181,7 +181,8 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 		r.active.cancel(id)
 		if x.Status.Completed() {
 			r.metrics.ended(x.Status)
-			r.tellParent(ctx, &x)
+			r.waiters.wake(x.ID)
+	r.tellParent(ctx, &x)
 		}
 		return x, nil
 	}

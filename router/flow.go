@@ -533,6 +533,9 @@ func (s *step) aftermath(ctx context.Context, moved bool) {
 	}
 	r.setAlarm(lr, s.wake())
 	lr.after = append(lr.after, s.after...)
+	if moved {
+		r.waiters.wake(s.x.ID)
+	}
 	if s.ended {
 		r.metrics.ended(s.x.Status)
 		r.log.Info("execution ended", "execution_id", s.x.ID, "action", s.x.Action, "status", s.x.Status, "trace", s.x.Trace)

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,8 +20,9 @@ import (
 // definitions keeps parsed workflows by their digest: parsing costs far more than
 // a step. It forgets everything when it is full.
 type definitions struct {
-	mu sync.Mutex
-	m  map[string]parsed
+	mu   sync.Mutex
+	m    map[string]parsed
+	kept map[string]bool // digests whose text this process has put into the blobs
 }
 
 type parsed struct {
@@ -69,7 +70,7 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	}
 	// The text itself is kept by content, so that a pack registered anew never
 	// changes a run in flight.
-	if _, err := r.blobs.Put(ctx, strings.NewReader(string(b.workflow))); err != nil {
+	if err := r.keepDefinition(ctx, digest, b.workflow); err != nil {
 		return err
 	}
 	lr := r.runs.get(x.ID)
@@ -87,6 +88,27 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	lr.x.Attempt++
 	r.lead(context.WithoutCancel(ctx), lr)
 	return <-t.done
+}
+
+// keepDefinition stores a definition's text, once for each process.
+func (r *Router) keepDefinition(ctx context.Context, digest string, text []byte) error {
+	d := &r.definitions
+	d.mu.Lock()
+	kept := d.kept[digest]
+	d.mu.Unlock()
+	if kept {
+		return nil
+	}
+	if _, err := r.blobs.Put(ctx, bytes.NewReader(text)); err != nil {
+		return fmt.Errorf("keep the definition: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.kept == nil || len(d.kept) >= maxDefinitions {
+		d.kept = map[string]bool{}
+	}
+	d.kept[digest] = true
+	return nil
 }
 
 // runInputs are the parameters of a workflow, defaults filled in.
@@ -179,6 +201,7 @@ func (r *Router) failRun(ctx context.Context, x *hayate.Execution, result json.R
 	}
 	r.metrics.ended(y.Status)
 	r.log.Info("execution ended", "execution_id", y.ID, "action", y.Action, "status", y.Status, "trace", y.Trace)
+	r.waiters.wake(y.ID)
 	r.tellParent(ctx, &y)
 	return nil
 }

@@ -134,6 +134,7 @@ func (r *Router) settlePending(ctx context.Context, x *hayate.Execution, st haya
 	}
 	r.metrics.ended(st)
 	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", st, "trace", x.Trace)
+	r.waiters.wake(x.ID)
 	r.tellParent(ctx, x)
 	return nil
 }

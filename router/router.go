@@ -104,6 +104,7 @@ type Router struct {
 
 	active      activeAttempts
 	runs        runs
+	waiters     waiters
 	definitions definitions
 	closing     atomic.Bool // Run has ended: timers fire no more
 	metrics     Metrics

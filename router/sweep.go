@@ -115,6 +115,7 @@ func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
 		return nil
 	}
 	r.metrics.ended(x.Status)
+	r.waiters.wake(x.ID)
 	r.tellParent(ctx, &x)
 	return nil
 }

@@ -276,6 +276,7 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 }
 
 func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {
+	r.waiters.wake(x.ID)
 	if c.Result.Status == hayate.StatusPending {
 		r.log.Info("execution waits for an answer", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
 		r.asked(ctx, x, c.At, c.Result.Value)

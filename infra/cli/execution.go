@@ -225,22 +225,18 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	pause := 20 * time.Millisecond
 	for {
 		var o object
-		if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), url.Values{"include_attributes": {"status"}}, &o); err != nil {
+		q := url.Values{"include_attributes": {"status"}, "wait": {"30"}}
+		if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), q, &o); err != nil {
+			if ctx.Err() == context.DeadlineExceeded {
+				return fmt.Errorf("execution %s has not ended within %s: %w", id, timeout, context.DeadlineExceeded)
+			}
 			return err
 		}
 		if st := hayate.Status(text(o, "status")); st.Completed() || st == hayate.StatusPending {
 			return nil
 		}
-		if !sleep(ctx, pause) {
-			if ctx.Err() == context.DeadlineExceeded {
-				return fmt.Errorf("execution %s has not ended within %s: %w", id, timeout, context.DeadlineExceeded)
-			}
-			return ctx.Err()
-		}
-		pause = min(2*pause, time.Second)
 	}
 }
 

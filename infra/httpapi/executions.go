@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -168,10 +169,28 @@ func (s *Server) oneExecution(r *http.Request) (hayate.Execution, error) {
 	return p.Items[0], nil
 }
 
+// maxWait bounds how long a request may wait for the end of an execution.
+const maxWait = 50 * time.Second
+
+// getExecution shows an execution. With wait=SECONDS the answer comes once it has
+// ended, or the time has passed.
 func (s *Server) getExecution(w http.ResponseWriter, r *http.Request) error {
 	x, err := s.oneExecution(r)
 	if err != nil {
 		return err
+	}
+	if t := r.URL.Query().Get("wait"); t != "" && !x.Status.Completed() {
+		secs, err := strconv.ParseFloat(t, 64)
+		if err != nil || secs < 0 {
+			return wrong("wait", "found %q, want seconds", t)
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), min(time.Duration(secs*float64(time.Second)), maxWait))
+		defer cancel()
+		y, err := s.Router.Wait(ctx, x.ID)
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		x = s.Router.Masked(y)
 	}
 	return s.answerExecution(w, r, http.StatusOK, x)
 }
