@@ -38,6 +38,7 @@ func main() {
 //
 //	HAYATE_MONGODB_URI       the store; or
 //	HAYATE_MONGODB_URI_FILE  a file that holds it
+//	HAYATE_MONGODB_DATABASE  the database; default: the one that the URI names, else hayate
 //	HAYATE_PACKS             folders of packs, separated by colons; default: packs beside the binary
 //	HAYATE_SHIPPED           packs of the binary to register too, separated by commas; default core
 //	HAYATE_KEYS              folder of the keys that seal secrets; without it, none can be sealed
@@ -57,7 +58,7 @@ func build(getenv func(string) string, stderr io.Writer) (*aws.Function, error) 
 	if err != nil {
 		return nil, fmt.Errorf("HAYATE_LEASE: %v: %w", err, hayate.ErrInvalid)
 	}
-	store, err := mongo.New(mongo.Config{URI: uri, Serverless: true, Log: log})
+	store, err := mongo.New(mongo.Config{URI: uri, Database: getenv("HAYATE_MONGODB_DATABASE"), Serverless: true, Log: log})
 	if err != nil {
 		return nil, err
 	}
