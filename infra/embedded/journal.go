@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hayate-run/hayate"
@@ -222,7 +223,7 @@ func (t *tx) apply(c *router.Change) error {
 		if err != nil {
 			return err
 		}
-		if err := t.saveEnd(e, false); err != nil {
+		if err := t.saveEnd(e, slices.Contains(c.Told, e.next.ID)); err != nil {
 			return err
 		}
 	}
@@ -303,10 +304,16 @@ func (t *tx) step(d *router.RunDelta) error {
 	if _, err := t.exec(st, args...); err != nil {
 		return fmt.Errorf("store run %s: %w", d.ID, err)
 	}
-	for key, body := range d.Entries {
-		if _, err := t.exec(t.st.addEntry, id, key, []byte(body)); err != nil {
-			return fmt.Errorf("store entry %s of run %s: %w", key, d.ID, err)
-		}
+	if len(d.Entries) == 0 {
+		return nil
+	}
+	// What a step wrote is one row: reading a run merges the rows in their order.
+	body, err := json.Marshal(d.Entries)
+	if err != nil {
+		return fmt.Errorf("store entries of run %s: %v: %w", d.ID, err, hayate.ErrInvalid)
+	}
+	if _, err := t.exec(t.st.addEntries, id, d.From+1, body); err != nil {
+		return fmt.Errorf("store entries of run %s: %w", d.ID, err)
 	}
 	return nil
 }
@@ -358,12 +365,14 @@ func (s *Store) Run(ctx context.Context, id hayate.ExecutionID) (router.Run, err
 	}
 	defer rows.Close() // rows.Err is asked below
 	for rows.Next() {
-		var key string
-		var body []byte
-		if err := rows.Scan(&key, &body); err != nil {
+		var body sql.RawBytes
+		if err := rows.Scan(&body); err != nil {
 			return r, fmt.Errorf("read run %s: %w", id, sqlError(err))
 		}
-		r.Entries[key] = body
+		// Keys that the step wrote replace those of earlier steps.
+		if err := json.Unmarshal(body, &r.Entries); err != nil {
+			return r, fmt.Errorf("read run %s: its entries are damaged: %w", id, err)
+		}
 	}
 	if err := rows.Err(); err != nil {
 		return r, fmt.Errorf("read run %s: %w", id, sqlError(err))

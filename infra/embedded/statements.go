@@ -18,7 +18,7 @@ type writeStatements struct {
 	begin, commit, rollback, counts *sql.Stmt
 
 	addKey, getKey, addEvent, addExecution, setExecution, getExecution, getEvent *sql.Stmt
-	addRun, setRun, runVersion, addEntry, addLine                                *sql.Stmt
+	addRun, setRun, runVersion, addEntries, addLine                              *sql.Stmt
 	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
 	lease, putLease                                                              *sql.Stmt
 	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt                 *sql.Stmt
@@ -52,7 +52,7 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"INSERT INTO runs(id, version, wake, done, head) VALUES(?,1,?,?,?)":                          &w.addRun,
 		"UPDATE runs SET version=version+1, wake=?, done=?, head=? WHERE id=?":                       &w.setRun,
 		"SELECT version FROM runs WHERE id=?":                                                        &w.runVersion,
-		"INSERT OR REPLACE INTO entries(run, key, body) VALUES(?,?,?)":                               &w.addEntry,
+		"INSERT OR REPLACE INTO entries(run, version, body) VALUES(?,?,?)":                           &w.addEntries,
 		"INSERT OR IGNORE INTO lines(execution, seq, attempt, at, stream, text) VALUES(?,?,?,?,?,?)": &w.addLine,
 
 		"INSERT OR REPLACE INTO documents(kind, ref, revision, deleted, body) VALUES(?,?,?,0,?)": &w.putDocument,
@@ -99,7 +99,7 @@ func (r *readers) prepare(db, quick *sql.DB) error {
 	}
 	return prepareAll(db, &r.all, map[string]**sql.Stmt{
 		"SELECT version, wake, head FROM runs WHERE id=?":                                                                             &r.run,
-		"SELECT key, body FROM entries WHERE run=?":                                                                                   &r.entries,
+		"SELECT body FROM entries WHERE run=? ORDER BY version":                                                                       &r.entries,
 		"SELECT seq, attempt, at, stream, text FROM lines WHERE execution=? AND seq>? ORDER BY seq, attempt LIMIT ?":                  &r.lines,
 		"SELECT " + executionColumns + ", due FROM executions WHERE duty=? AND due<=? ORDER BY due":                                   &r.duty,
 		"SELECT id FROM runs WHERE wake<=? ORDER BY wake LIMIT ?":                                                                     &r.due,
