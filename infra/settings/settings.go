@@ -20,6 +20,7 @@ import (
 type Settings struct {
 	Data           string
 	Packs          []string
+	Configs        string
 	Listen         string
 	Shipped        []string
 	LogLevel       string
@@ -67,6 +68,7 @@ func List() []Setting {
 	return []Setting{
 		{"data", "hayate-data", "directory that holds everything durable", text(func(s *Settings) *string { return &s.Data })},
 		{"packs", "", "folders of packs, joined by commas; each pack is a subfolder with a pack.yaml", list(func(s *Settings) *[]string { return &s.Packs })},
+		{"configs", "", "folder of the packs' configurations: PACK.yaml each", text(func(s *Settings) *string { return &s.Configs })},
 		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", text(func(s *Settings) *string { return &s.Listen })},
 		{"shipped", "core", "packs of the binary to register, joined by commas: core, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
 		{"watch", "true", "reload packs when their files change", boolean(func(s *Settings) *bool { return &s.Watch })},
