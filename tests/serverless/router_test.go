@@ -223,11 +223,11 @@ func TestAlarmIsRoutedOnce(t *testing.T) {
 func TestKilledFunction(t *testing.T) {
 	t.Parallel()
 	uri := server.Database(t)
-	p := newProxy(t, uri)
-	f, _ := function(t, p.uri)
-	p.arm(0, false, nil)
+	p := mongotest.NewProxy(t, uri)
+	f, _ := function(t, p.URI)
+	p.Arm(mongotest.Cut{})
 	invoke(t, f, alarm(t, "never-killed"))
-	commands := p.seen()
+	commands := p.Seen()
 	s := open(t, uri)
 	once(t, s, "never-killed")
 	kills := map[bool]int{}
@@ -238,12 +238,12 @@ func TestKilledFunction(t *testing.T) {
 				f.Kill()
 			}
 			killed := ""
-			p.arm(n, c.after, func(command string) {
+			p.Arm(mongotest.Cut{At: n, After: c.after, Then: func(command string) {
 				killed = command
 				f.Kill()
-			})
+			}})
 			_, err := f.Invoke(t.Context(), alarm(t, name))
-			p.arm(0, false, nil)
+			p.Arm(mongotest.Cut{})
 			if killed == "" {
 				continue // the database is made, so there are fewer commands than at first
 			}

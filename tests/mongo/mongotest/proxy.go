@@ -1,4 +1,4 @@
-package serverless_test
+package mongotest
 
 import (
 	"encoding/binary"
@@ -10,22 +10,34 @@ import (
 	"testing"
 )
 
-// proxy stands on the wire between a function and MongoDB. It counts the
-// function's commands, and calls cut when the chosen one arrives, before or
-// after the server has carried it out; the connections then end.
-type proxy struct {
-	uri    string // of the database, through the proxy
+// Proxy stands on the wire between a client and MongoDB. It counts the client's
+// commands, but for those that drivers send by themselves, and cuts the
+// connection at the chosen one.
+type Proxy struct {
+	// URI names the database through the proxy.
+	URI string
+
 	target string
 
 	mu    sync.Mutex
 	count int
-	at    int // the command to cut at, 0 for none
-	after bool
-	cut   func(command string)
+	cut   Cut
+	dead  bool
 }
 
-// newProxy returns a proxy in front of the server of a URI.
-func newProxy(t *testing.T, uri string) *proxy {
+// Cut says where a proxy cuts.
+type Cut struct {
+	At    int  // the command, counted from 1; 0 for none
+	After bool // once the server has carried it out, but before its answer
+	// Dead says that nothing passes from then on: to the server, it is as if the
+	// client had died.
+	Dead bool
+	Then func(command string) // called before the connection ends; may be nil
+}
+
+// NewProxy returns a proxy in front of the server of a URI. It ends with the test,
+// which is skipped where the server is more than one without a password.
+func NewProxy(t testing.TB, uri string) *Proxy {
 	t.Helper()
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -38,10 +50,10 @@ func newProxy(t *testing.T, uri string) *proxy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &proxy{target: u.Host}
+	p := &Proxy{target: u.Host}
 	u.Host = l.Addr().String()
-	u.RawQuery = "directConnection=true"
-	p.uri = u.String()
+	u.RawQuery = "directConnection=true&serverSelectionTimeoutMS=300"
+	p.URI = u.String()
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for {
@@ -59,39 +71,50 @@ func newProxy(t *testing.T, uri string) *proxy {
 	return p
 }
 
-// arm makes the proxy cut at the n-th command from now on, before or after it.
-func (p *proxy) arm(n int, after bool, cut func(string)) {
+// Arm makes the proxy cut as told, counting from now on.
+func (p *Proxy) Arm(c Cut) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.count, p.at, p.after, p.cut = 0, n, after, cut
+	p.count, p.cut, p.dead = 0, c, false
 }
 
-// seen says how many commands there were since arm.
-func (p *proxy) seen() int {
+// Seen says how many commands there were since Arm.
+func (p *Proxy) Seen() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.count
 }
 
-// due counts a command and returns what is to be called, before and after it.
-func (p *proxy) due(command string) (before, after func(string)) {
-	switch command {
-	case "", "hello", "isMaster", "ismaster", "ping", "endSessions":
-		return nil, nil
-	}
+// due counts a command and says what is to be done about it.
+func (p *Proxy) due(command string) (before, after, dead bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.count++; p.at == 0 || p.count != p.at {
-		return nil, nil
+	switch command {
+	case "", "hello", "isMaster", "ismaster", "ping", "endSessions":
+		return false, false, p.dead
 	}
-	if p.after {
-		return nil, p.cut
+	if p.dead {
+		return false, false, true
 	}
-	return p.cut, nil
+	p.count++
+	hit := p.cut.At != 0 && p.count == p.cut.At
+	p.dead = hit && p.cut.Dead && !p.cut.After
+	return hit && !p.cut.After, hit && p.cut.After, false
+}
+
+// end is called at the cut.
+func (p *Proxy) end(command string) {
+	p.mu.Lock()
+	then := p.cut.Then
+	p.dead = p.cut.Dead
+	p.mu.Unlock()
+	if then != nil {
+		then(command)
+	}
 }
 
 // serve passes messages on, one and its answer at a time, as drivers send them.
-func (p *proxy) serve(c net.Conn) {
+func (p *Proxy) serve(c net.Conn) {
 	defer c.Close()
 	s, err := net.Dial("tcp", p.target)
 	if err != nil {
@@ -104,9 +127,11 @@ func (p *proxy) serve(c net.Conn) {
 			return
 		}
 		command := commandOf(msg)
-		before, after := p.due(command)
-		if before != nil {
-			before(command)
+		before, after, dead := p.due(command)
+		if before {
+			p.end(command)
+		}
+		if before || dead {
 			return
 		}
 		if _, err := s.Write(msg); err != nil {
@@ -116,8 +141,8 @@ func (p *proxy) serve(c net.Conn) {
 		if err != nil {
 			return
 		}
-		if after != nil {
-			after(command)
+		if after {
+			p.end(command)
 			return
 		}
 		if _, err := c.Write(answer); err != nil {
