@@ -10,7 +10,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
-	"github.com/hayate-run/hayate/workflows/flow"
+	"github.com/hayate-run/hayate/workflows"
 )
 
 // Start asks for an execution of an action.
@@ -151,7 +151,7 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 			return x, fmt.Errorf("Action cannot be canceled. State = %s: %w", x.Status, hayate.ErrConflict)
 		}
 		if isWorkflow(x.Runner) && !x.Status.Claimable() {
-			if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: flow.CancelAsked}}); err != nil {
+			if err := r.tell(ctx, id, &told{fact: workflows.Fact{Kind: workflows.CancelAsked}}); err != nil {
 				return x, fmt.Errorf("cancel execution %s: %w", id, err)
 			}
 			r.log.Info("cancel asked", "execution_id", id, "user", user)
@@ -182,7 +182,7 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 		if x.Status.Completed() {
 			r.metrics.ended(x.Status)
 			r.waiters.wake(x.ID)
-	r.tellParent(ctx, &x)
+			r.tellParent(ctx, &x)
 		}
 		return x, nil
 	}

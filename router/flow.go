@@ -11,7 +11,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
-	"github.com/hayate-run/hayate/workflows/flow"
+	"github.com/hayate-run/hayate/workflows"
 )
 
 // runs are the workflow runs that this process holds in memory. A run is stepped
@@ -37,8 +37,9 @@ type liveRun struct {
 
 	// What follows belongs to the one who set busy.
 	x       hayate.Execution // the workflow's execution, as stored
-	run     stepper          // nil: to be loaded
-	version int64            // of the stored run; 0: not created
+	def     *workflows.Definition
+	run     *workflows.Run // nil: to be loaded
+	version int64          // of the stored run; 0: not created
 	own     ownState
 	timer   *time.Timer
 	// after is what committed steps ask of other runs. It is done once nobody
@@ -59,7 +60,7 @@ const ownEntry = "router"
 
 // told is a fact on its way to a run.
 type told struct {
-	fact flow.Fact
+	fact workflows.Fact
 	// complete ends the attempt whose outcome the fact is; nil where the child is
 	// completed already, or the fact is of no child.
 	complete *Completion
@@ -238,8 +239,8 @@ func (s *step) tell(ctx context.Context, t *told) error {
 		t.fact.At = s.at
 	}
 	for range maxNeedRounds {
-		delta, commands, err := s.lr.run.Step(t.fact)
-		var need *flow.Need
+		delta, commands, err := workflows.Step(s.lr.def, s.lr.run, t.fact)
+		var need *workflows.Need
 		switch {
 		case errors.As(err, &need):
 			if err := s.r.answer(ctx, &t.fact, need, contextUser(s.x.Context)); err != nil {
@@ -260,9 +261,9 @@ func (s *step) tell(ctx context.Context, t *told) error {
 }
 
 // answer fetches the datastore values that a step asks for.
-func (r *Router) answer(ctx context.Context, f *flow.Fact, need *flow.Need, user string) error {
+func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.Need, user string) error {
 	if f.Values == nil {
-		f.Values = map[flow.Lookup]flow.Value{}
+		f.Values = map[workflows.Lookup]workflows.Value{}
 	}
 	for _, l := range need.Lookups {
 		k := Key{Scope: "user", User: user, Name: l.Key}
@@ -281,7 +282,7 @@ func (r *Router) answer(ctx context.Context, f *flow.Fact, need *flow.Need, user
 				return fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
 			}
 		}
-		f.Values[l] = flow.Value{Value: it.Value, Found: found}
+		f.Values[l] = workflows.Value{Value: it.Value, Found: found}
 	}
 	return nil
 }
@@ -294,7 +295,7 @@ func cutScope(name, scope string) (string, bool) {
 }
 
 // take notes what one fact led to.
-func (s *step) take(ctx context.Context, d flow.Delta, commands []flow.Command) error {
+func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows.Command) error {
 	if !d.Empty() {
 		s.touched = true
 		s.head = d.Head
@@ -304,26 +305,26 @@ func (s *step) take(ctx context.Context, d flow.Delta, commands []flow.Command) 
 	for i := range commands {
 		c := &commands[i]
 		switch c.Kind {
-		case flow.StartChild:
+		case workflows.StartChild:
 			if err := s.startChild(ctx, &c.Start); err != nil {
 				return err
 			}
-		case flow.SetTimer:
+		case workflows.SetTimer:
 			if s.own.Timers == nil {
 				s.own.Timers = map[string]time.Time{}
 			}
 			s.own.Timers[c.Timer] = s.at.Add(c.After)
-		case flow.Rest:
+		case workflows.Rest:
 			if err := s.move(c.Status); err != nil {
 				return err
 			}
-		case flow.Finish:
+		case workflows.Finish:
 			s.x.Result = workflowResult(c)
 			s.ended = true
 			if err := s.move(c.Status); err != nil {
 				return err
 			}
-		case flow.CancelChildren, flow.PauseChildren, flow.ResumeChildren:
+		case workflows.CancelChildren, workflows.PauseChildren, workflows.ResumeChildren:
 			kind := c.Kind
 			s.after = append(s.after, func(ctx context.Context) { s.r.tellChildren(ctx, s.lr.id, kind) })
 		}
@@ -346,7 +347,7 @@ func (s *step) move(to hayate.Status) error {
 }
 
 // workflowResult is the result of a workflow in StackStorm's shape.
-func workflowResult(c *flow.Command) json.RawMessage {
+func workflowResult(c *workflows.Command) json.RawMessage {
 	out := struct {
 		Errors json.RawMessage `json:"errors,omitempty"`
 		Output json.RawMessage `json:"output"`
@@ -383,21 +384,21 @@ func placeOf(x *hayate.Execution) (place, error) {
 }
 
 // childFact is what a run is told of a child.
-func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at time.Time) (flow.Fact, error) {
+func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at time.Time) (workflows.Fact, error) {
 	p, err := placeOf(x)
 	if err != nil {
-		return flow.Fact{}, err
+		return workflows.Fact{}, err
 	}
-	c := flow.Child{Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
+	c := workflows.Child{Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
 	if p.Item != nil {
 		c.Item = *p.Item
 	}
-	return flow.Fact{Kind: flow.ChildChanged, At: at, Child: c}, nil
+	return workflows.Fact{Kind: workflows.ChildChanged, At: at, Child: c}, nil
 }
 
 // startChild makes the execution of a task. A task that cannot be started is an
 // execution that has failed, with the reason.
-func (s *step) startChild(ctx context.Context, st *flow.Start) error {
+func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 	p := &s.x
 	id := hayate.ChildExecutionID(hayate.IDTime(string(p.Root)), s.lr.id, st.Entry, st.Item, st.Attempt)
 	pl := place{Run: s.lr.id, Task: st.Task, TaskID: st.Task, Route: st.Route, Entry: st.Entry, Attempt: st.Attempt,

@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
@@ -26,8 +28,8 @@ type definitions struct {
 }
 
 type parsed struct {
-	def      definition
-	problems []flow.Problem
+	def      *workflows.Definition
+	problems []workflows.Problem
 }
 
 const maxDefinitions = 2048
@@ -45,7 +47,7 @@ func (d *definitions) parse(runner string, text []byte) (string, parsed) {
 	if d.m == nil || len(d.m) >= maxDefinitions {
 		d.m = map[string]parsed{}
 	}
-	def, problems := dialects[runner](text, digest, workflowOptions)
+	def, problems := workflows.Parse(runner, digest, text, workflowOptions)
 	d.m[key] = parsed{def, problems}
 	return digest, d.m[key]
 }
@@ -74,14 +76,15 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 		return err
 	}
 	lr := r.runs.get(x.ID)
-	t := &told{done: make(chan error, 1), fact: flow.Fact{Kind: flow.Started, Inputs: inputs, Context: runContext(x, b)}}
+	t := &told{done: make(chan error, 1), fact: workflows.Fact{Kind: workflows.Started, Inputs: inputs, Context: runContext(x, b)}}
 	lr.mu.Lock()
 	if lr.busy {
 		lr.mu.Unlock()
 		return fmt.Errorf("run %s is being stepped: %w", x.ID, hayate.ErrConflict)
 	}
 	lr.busy = true
-	lr.run, lr.version, lr.x, lr.own = p.def.start(string(x.ID)), 0, *x, ownState{Definition: digest}
+	lr.def = p.def
+	lr.run, lr.version, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, *x, ownState{Definition: digest}
 	lr.queue = append([]*told{t}, lr.queue...)
 	lr.mu.Unlock()
 	// Running is part of the first commit; a workflow has no worker and no lease.
@@ -152,20 +155,19 @@ func runContext(x *hayate.Execution, b *boundAction) json.RawMessage {
 // WorkflowProblem is a finding of a workflow's inspection.
 type WorkflowProblem struct {
 	Type string `json:"type"`
-	flow.Problem
+	workflows.Problem
 }
 
 // InspectWorkflow checks a workflow's definition in the dialect of a runner.
 func InspectWorkflow(runner string, text []byte) []WorkflowProblem {
-	parse := dialects[runner]
-	if parse == nil {
-		return []WorkflowProblem{{"syntax", flow.Problem{Category: "syntax", Message: fmt.Sprintf("there is no dialect %q of workflows", runner)}}}
-	}
-	_, ps := parse(text, "", workflowOptions)
+	_, ps := workflows.Parse(runner, "", text, workflowOptions)
 	return problems(ps)
 }
 
-func problems(ps []flow.Problem) []WorkflowProblem {
+// isWorkflow says whether executions of the runner are stepped by the router.
+func isWorkflow(runner string) bool { return slices.Contains(workflows.Dialects, runner) }
+
+func problems(ps []workflows.Problem) []WorkflowProblem {
 	out := make([]WorkflowProblem, len(ps))
 	for i, p := range ps {
 		out[i] = WorkflowProblem{p.Category, p}
@@ -174,10 +176,10 @@ func problems(ps []flow.Problem) []WorkflowProblem {
 }
 
 // workflowOptions are how definitions are read.
-var workflowOptions = flow.Options{Known: []string{"st2", "parent"}}
+var workflowOptions = workflows.Options{Known: []string{"st2", "parent"}}
 
 // problemResult is the result of a workflow that inspection refused.
-func problemResult(ps []flow.Problem) json.RawMessage {
+func problemResult(ps []workflows.Problem) json.RawMessage {
 	b, err := json.Marshal(map[string]any{"errors": problems(ps), "output": nil})
 	if err != nil {
 		panic(err) // strings and numbers
@@ -229,11 +231,11 @@ func (r *Router) loadRun(ctx context.Context, lr *liveRun) error {
 	if p.def == nil {
 		return fmt.Errorf("load run %s: its definition cannot be read any more: %w", lr.id, hayate.ErrInvalid)
 	}
-	run, err := p.def.load(string(lr.id), st.Head, st.Entries)
+	run, err := workflows.Load(p.def, string(lr.id), st.Head, st.Entries)
 	if err != nil {
 		return fmt.Errorf("load run %s: %w", lr.id, err)
 	}
-	lr.x, lr.run, lr.version, lr.own = x, run, st.Version, own
+	lr.x, lr.def, lr.run, lr.version, lr.own = x, p.def, run, st.Version, own
 	return nil
 }
 
@@ -263,7 +265,7 @@ func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
 		if due.After(at) {
 			continue
 		}
-		if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: flow.TimerDue, At: at, Timer: key}}); err != nil {
+		if err := r.tell(ctx, id, &told{fact: workflows.Fact{Kind: workflows.TimerDue, At: at, Timer: key}}); err != nil {
 			r.log.Warn("run not told of its timer, the sweeper will", "run_id", id, "timer", key, "err", err)
 		}
 	}
@@ -281,11 +283,11 @@ func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind f
 			continue
 		}
 		switch {
-		case kind == flow.CancelChildren:
+		case kind == workflows.CancelChildren:
 			_, err = r.Cancel(ctx, c.ID, "")
 		case !isWorkflow(c.Runner):
 			continue
-		case kind == flow.PauseChildren:
+		case kind == workflows.PauseChildren:
 			_, err = r.Pause(ctx, c.ID)
 		default:
 			_, err = r.Resume(ctx, c.ID)
@@ -297,14 +299,14 @@ func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind f
 }
 
 // Pause asks a running workflow to start no further tasks; it is paused once
-// those that run have ended. ErrInvalid for anything but a workflow.
+// those that run have ended. ErrInvalid for anything but a work.
 func (r *Router) Pause(ctx context.Context, id hayate.ExecutionID) (hayate.Execution, error) {
-	return r.wish(ctx, id, flow.PauseAsked, "paused", hayate.StatusRunning, hayate.StatusResuming, hayate.StatusPausing)
+	return r.wish(ctx, id, workflows.PauseAsked, "paused", hayate.StatusRunning, hayate.StatusResuming, hayate.StatusPausing)
 }
 
 // Resume lets a paused workflow go on.
 func (r *Router) Resume(ctx context.Context, id hayate.ExecutionID) (hayate.Execution, error) {
-	return r.wish(ctx, id, flow.ResumeAsked, "resumed", hayate.StatusPaused, hayate.StatusPausing)
+	return r.wish(ctx, id, workflows.ResumeAsked, "resumed", hayate.StatusPaused, hayate.StatusPausing)
 }
 
 func (r *Router) wish(ctx context.Context, id hayate.ExecutionID, kind flow.FactKind, done string, from ...hayate.Status) (hayate.Execution, error) {
@@ -322,7 +324,7 @@ func (r *Router) wish(ctx context.Context, id hayate.ExecutionID, kind flow.Fact
 	if !ok {
 		return x, fmt.Errorf("execution %s is %s and cannot be %s: %w", id, x.Status, done, hayate.ErrConflict)
 	}
-	if err := r.tell(ctx, id, &told{fact: flow.Fact{Kind: kind}}); err != nil {
+	if err := r.tell(ctx, id, &told{fact: workflows.Fact{Kind: kind}}); err != nil {
 		return x, fmt.Errorf("execution %s: %w", id, err)
 	}
 	return r.Execution(ctx, id)
