@@ -319,7 +319,7 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 				return err
 			}
 		case workflows.Finish:
-			s.x.Result = workflowResult(c)
+			s.x.Result = workflowResult(s.x.Runner, c)
 			s.ended = true
 			if err := s.move(c.Status); err != nil {
 				return err
@@ -346,8 +346,12 @@ func (s *step) move(to hayate.Status) error {
 	return s.x.To(to, s.at)
 }
 
-// workflowResult is the result of a workflow in StackStorm's shape.
-func workflowResult(c *workflows.Command) json.RawMessage {
+// workflowResult is the result of a workflow in StackStorm's shape. An action
+// chain's output is the whole of it.
+func workflowResult(runner string, c *workflows.Command) json.RawMessage {
+	if runner == workflows.ActionChain && len(c.Output) > 0 {
+		return c.Output
+	}
 	out := struct {
 		Errors json.RawMessage `json:"errors,omitempty"`
 		Output json.RawMessage `json:"output"`
