@@ -76,6 +76,39 @@ func one(t testing.TB, r hayate.Rule, e *hayate.Event) ([]rules.Match, error) {
 	}
 }
 
+// together compiles rules into one set and checks that each event still leads to
+// the answers that the rules give alone: the index loses and invents nothing.
+func together(t *testing.T, rs []hayate.Rule, events []*hayate.Event) {
+	t.Helper()
+	set, err := rules.Compile(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := rules.NewScratch()
+	var alone []*rules.Set
+	for i := range rs {
+		s, err := rules.Compile(rs[i : i+1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		alone = append(alone, s)
+	}
+	n := 0
+	for _, e := range events {
+		var want []string
+		for _, s := range alone {
+			want = append(want, described(s.Match(sc, e, nil))...)
+		}
+		slices.Sort(want)
+		got := described(set.Match(sc, e, nil))
+		if !slices.Equal(got, want) {
+			t.Errorf("event %s %s: together %v, alone %v", e.Type, e.Data, got, want)
+		}
+		n += len(want)
+	}
+	t.Logf("%d rules × %d events in one index: %d matches and failures", len(rs), len(events), n)
+}
+
 func matched(ms []rules.Match) bool { return len(ms) == 1 && ms[0].Err == nil && ms[0].Need == nil }
 
 func TestConformanceEventBridge(t *testing.T) {
@@ -89,6 +122,8 @@ func TestConformanceEventBridge(t *testing.T) {
 	}
 	readConformance(t, "eventbridge.json", &file)
 	agree, lenient := 0, 0
+	var rs []hayate.Rule
+	var events []*hayate.Event
 	for _, c := range file.Cases {
 		e := &hayate.Event{ID: "1", Source: "/s", Type: "t", Data: []byte(c.Event)}
 		pattern := c.Pattern
@@ -96,6 +131,12 @@ func TestConformanceEventBridge(t *testing.T) {
 			pattern = " " // an empty text, which is not an absent pattern
 		}
 		ms, err := one(t, hayate.Rule{Pattern: []byte(pattern)}, e)
+		if err == nil {
+			rs = append(rs, hayate.Rule{Pack: "p", Name: c.ID, Enabled: true, Pattern: []byte(pattern)})
+			if e.Validate() == nil {
+				events = append(events, e)
+			}
+		}
 		wantValid := c.Valid == nil || *c.Valid
 		got := matched(ms)
 		if c.EventError {
@@ -113,6 +154,7 @@ func TestConformanceEventBridge(t *testing.T) {
 		}
 	}
 	t.Logf("%d cases, %d agree, %d lenient ones answered otherwise", len(file.Cases), agree, lenient)
+	together(t, rs, events)
 }
 
 func TestConformanceCEFilters(t *testing.T) {
@@ -207,6 +249,8 @@ func TestConformanceST2Criteria(t *testing.T) {
 	}
 	readConformance(t, "st2_criteria.json", &file)
 	agree, classes := 0, 0
+	var rs []hayate.Rule
+	var events []*hayate.Event
 	for _, c := range file.Cases {
 		payload := c.Payload
 		if string(payload) == `"default"` {
@@ -214,6 +258,12 @@ func TestConformanceST2Criteria(t *testing.T) {
 		}
 		e := &hayate.Event{ID: "1", Source: "/s", Type: "t.x", Data: payload, AcceptedAt: time.Date(2026, 1, 15, 12, 0, 0, 0, time.UTC)}
 		ms, err := one(t, hayate.Rule{Trigger: hayate.Trigger{Type: "t.x"}, Criteria: c.Criteria}, e)
+		if err == nil {
+			rs = append(rs, hayate.Rule{Pack: "p", Name: c.ID, Enabled: true, Trigger: hayate.Trigger{Type: "t.x"}, Criteria: c.Criteria})
+			if len(events) == 0 || len(payload) < 100 {
+				events = append(events, e)
+			}
+		}
 		failed := len(ms) == 1 && ms[0].Err != nil
 		switch {
 		case c.Raises != nil && err != nil:
@@ -232,6 +282,7 @@ func TestConformanceST2Criteria(t *testing.T) {
 		}
 	}
 	t.Logf("%d cases, %d agree, %d in the class of the error too", len(file.Cases), agree, classes)
+	together(t, rs, events)
 }
 
 // TestCorpusRulesCompile reads the rules of public packs: what StackStorm

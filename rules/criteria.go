@@ -210,6 +210,7 @@ func (cr *criteria) hold(ev *evaluation) (bool, error) {
 	if ev.empty() {
 		return false, nil
 	}
+	ev.inner = ev.inner[:0]
 	for i := range cr.list {
 		c := &cr.list[i]
 		ok, err := c.holds(ev)
@@ -217,8 +218,8 @@ func (cr *criteria) hold(ev *evaluation) (bool, error) {
 			return false, c.failed(err)
 		}
 		if !ok {
-			if ev.inner != nil {
-				return false, c.failed(ev.takeInner())
+			if len(ev.inner) > 0 {
+				return false, c.failed(errors.Join(ev.inner...))
 			}
 			return false, nil
 		}

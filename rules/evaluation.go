@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"errors"
 	"math"
 	"strings"
 	"time"
@@ -173,12 +172,6 @@ func (ev *evaluation) innerFailed(err error) {
 	if len(ev.inner) < maxInner {
 		ev.inner = append(ev.inner, err)
 	}
-}
-
-func (ev *evaluation) takeInner() error {
-	err := errors.Join(ev.inner...)
-	ev.inner = ev.inner[:0]
-	return err
 }
 
 func isASCII(s string) bool {

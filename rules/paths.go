@@ -14,11 +14,10 @@ type pathID uint32
 // noPath is the place of nothing: no event has a value there.
 const noPath = ^pathID(0)
 
-func nodePath(n uint32) pathID    { return pathID(n << 1) }
-func attrPath(i int) pathID       { return pathID(i<<1 | 1) }
-func (p pathID) isAttr() bool     { return p&1 == 1 }
-func (p pathID) index() int       { return int(p >> 1) }
-func (p pathID) of(w *paths) node { return w.nodes[p>>1] }
+func nodePath(n uint32) pathID { return pathID(n << 1) }
+func attrPath(i int) pathID    { return pathID(i<<1 | 1) }
+func (p pathID) isAttr() bool  { return p&1 == 1 }
+func (p pathID) index() int    { return int(p >> 1) }
 
 // paths is a tree of the member names that some rule reads, and the attributes.
 // It is immutable once an event is read with it; ids stay valid in every paths

@@ -2,6 +2,7 @@ package rules_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -142,6 +143,36 @@ func TestTimesAreReadAsDateutilDoes(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: got %s (%v), want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestFailuresInsideSearchStayWithTheirRule(t *testing.T) {
+	rule := func(name, criteria string) hayate.Rule {
+		r := st2Rule(criteria)
+		r.Pack, r.Name, r.Enabled = "p", name, true
+		return r
+	}
+	search := func(condition string, least int) string {
+		return fmt.Sprintf(`{"trigger.l":{"type":"search","condition":"%s","pattern":{"item":{"type":"gt","pattern":%d}}}}`, condition, least)
+	}
+	set, err := rules.Compile([]hayate.Rule{
+		rule("a", search("any", 0)), rule("b", `{"trigger.x":{"type":"eq","pattern":2}}`), rule("c", search("any", 5)), rule("d", `{"trigger.x":{"type":"nexists","pattern":1}}`),
+		rule("e", search("all", 0)), rule("f", `{"trigger.x":{"type":"eq","pattern":1}}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := rules.NewScratch()
+	for range 2 {
+		// One item is no number: the child fails there.
+		got := described(set.Match(sc, fuzzEvent(`{"l":[1,"x"],"x":1}`), nil))
+		if want := []string{"p.a match", "p.c error", "p.e error", "p.f match"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		got = described(set.Match(sc, fuzzEvent(`{"l":[1,2],"x":2}`), nil))
+		if want := []string{"p.a match", "p.b match", "p.e match"}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	}
 }
