@@ -21,7 +21,8 @@ type Rule struct {
 	// Criteria is StackStorm's mapping of keys to {type, pattern, condition}, a
 	// JSON object in the order of the document; nil where there is none.
 	Criteria json.RawMessage `json:"criteria,omitempty"`
-	// Pattern is an EventBridge event pattern over {"attribute…", "data": …}.
+	// Pattern is an EventBridge event pattern over the event's data, where that is a
+	// JSON object: an EventBridge envelope is kept as data.
 	Pattern json.RawMessage `json:"pattern,omitempty"`
 	// Filters is a list of CloudEvents Subscriptions filters.
 	Filters json.RawMessage `json:"filters,omitempty"`
