@@ -44,7 +44,11 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	if err != nil {
 		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
 	}
-	_, err = s.events.InsertOne(ctx, &doc)
+	raw, err := fit(&doc)
+	if err != nil {
+		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
+	}
+	_, err = s.events.InsertOne(ctx, raw)
 	if mongo.IsDuplicateKeyError(err) {
 		// Another was first between the look and the insertion.
 		if rc, err = s.receipt(ctx, key); err != nil {

@@ -112,6 +112,22 @@ func (e *end) decode() router.Completion {
 	return c
 }
 
+// maxDocument is the most that one document may hold, in bytes. Some servers
+// answer a larger one by closing the connection, which says nothing.
+const maxDocument = 16 << 20
+
+// fit encodes a document, or says that it is too large for MongoDB.
+func fit(v any) (bson.Raw, error) {
+	raw, err := bson.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("encode a document: %w: %w", err, hayate.ErrInvalid)
+	}
+	if len(raw) > maxDocument {
+		return nil, fmt.Errorf("it makes a document of %d bytes, MongoDB's limit is %d: %w", len(raw), maxDocument, hayate.ErrTooLarge)
+	}
+	return raw, nil
+}
+
 // micros is a time for a document, rounded up: nothing is due too early.
 func micros(t time.Time) int64 {
 	if t.IsZero() {
@@ -253,7 +269,8 @@ type event struct {
 	Fail  string      `bson:"fail,omitempty"`
 	Out   int64       `bson:"ob,omitempty"` // At, until Xs are stored as executions
 	Xs    []execution `bson:"xs,omitempty"`
-	Gone  int64       `bson:"gone,omitempty"` // At, once it is purged
+	Gone  int64       `bson:"gone,omitempty"`  // At, once it is purged
+	Going int64       `bson:"going,omitempty"` // At, while the rest of the tree is purged
 }
 
 type firing struct {

@@ -281,7 +281,11 @@ func (s *Store) writeRun(ctx context.Context, d *router.RunDelta, set, unset bso
 				}
 			}
 		}
-		_, err := s.runs.InsertOne(ctx, &doc)
+		raw, err := fit(&doc)
+		if err != nil {
+			return false, fmt.Errorf("create run %s: %w", id, err)
+		}
+		_, err = s.runs.InsertOne(ctx, raw)
 		if mongo.IsDuplicateKeyError(err) {
 			return false, nil
 		}
@@ -293,6 +297,9 @@ func (s *Store) writeRun(ctx context.Context, d *router.RunDelta, set, unset bso
 	u := bson.D{{Key: "$set", Value: set}}
 	if len(unset) > 0 {
 		u = append(u, bson.E{Key: "$unset", Value: unset})
+	}
+	if _, err := fit(set); err != nil {
+		return false, fmt.Errorf("step run %s: %w", id, err)
 	}
 	res, err := s.runs.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "v", Value: d.From}, {Key: "box", Value: nil}}, u)
 	if err != nil {
@@ -314,6 +321,9 @@ func (s *Store) carry(ctx context.Context, b *box) error {
 		filter = append(filter, bson.E{Key: "box", Value: nil})
 		set := u[0].Value.(bson.D)
 		u[0].Value = append(set, bson.E{Key: "box", Value: rest})
+	}
+	if _, err := fit(u); err != nil {
+		return fmt.Errorf("update execution %s: %w", first.ID, err)
 	}
 	for range maxTries {
 		res, err := s.execs.UpdateOne(ctx, filter, u)

@@ -159,8 +159,12 @@ func (r *Registry) change(ctx context.Context, decide func(map[string]registered
 
 // advance writes the head where it is still the one before.
 func (r *Registry) advance(ctx context.Context, next *head) (bool, error) {
+	raw, err := fit(next)
+	if err != nil {
+		return false, err
+	}
 	if next.Rev == 1 {
-		_, err := r.s.meta.InsertOne(ctx, next)
+		_, err := r.s.meta.InsertOne(ctx, raw)
 		if mongo.IsDuplicateKeyError(err) {
 			return false, nil
 		}

@@ -57,6 +57,7 @@ func indexes() []index {
 		{"events", asc("f.x"), false, true, "finds the firing that started an execution"},
 		{"events", asc("ob"), false, true, "finds events whose executions may not have been stored"},
 		{"events", asc("gone"), false, true, "finds the keys of purged events"},
+		{"events", asc("going"), false, true, "finds purges that were cut off"},
 		{"executions", asc("at", "n", "_id"), false, false, "lists executions by time"},
 		{"executions", asc("s", "at"), false, false, "lists and counts executions by status"},
 		{"executions", asc("a", "at"), false, false, "lists executions of an action"},

@@ -14,8 +14,8 @@ import (
 	"github.com/hayate-run/hayate/router"
 )
 
-// tree is an event with all executions that came of it, or an execution that
-// came of none with its children.
+// purgeTree is an event with all executions that came of it, or an execution
+// that came of none with its children.
 type purgeTree struct {
 	key     string // of the event's document, "" where there is none
 	id      string // names the tree in its executions
@@ -23,9 +23,9 @@ type purgeTree struct {
 	waiting bool // its executions are not stored yet
 }
 
-// Purge implements router.Upkeep. A tree goes leaves first, the event or the
-// topmost execution last: a purge that is cut off is finished by the next. A
-// tree that is larger than the limit is removed whole.
+// Purge implements router.Upkeep. The event is hidden first and reduced to its
+// key last; a topmost execution goes last: a purge that is cut off is finished by
+// the next. A tree that is larger than the limit is removed whole.
 func (s *Store) Purge(ctx context.Context, q router.PurgeQuery) (int, error) {
 	if err := s.enter(ctx); err != nil {
 		return 0, fmt.Errorf("purge: %w", err)
@@ -46,6 +46,14 @@ func (s *Store) Purge(ctx context.Context, q router.PurgeQuery) (int, error) {
 }
 
 func (s *Store) purge(ctx context.Context, q router.PurgeQuery) (n int, err error) {
+	err = each(ctx, s, s.events, bson.D{{Key: "going", Value: bson.D{{Key: "$gt", Value: 0}}}},
+		options.Find().SetProjection(bson.D{{Key: "id", Value: 1}, {Key: "at", Value: 1}}), func(d *event) (bool, error) {
+			n++
+			return n < q.Limit, s.remove(ctx, purgeTree{key: d.Key, id: d.ID, at: d.At})
+		})
+	if err != nil || n >= q.Limit {
+		return n, err
+	}
 	over := int64(0)
 	if q.Keep > 0 {
 		if over, err = s.finished(ctx); err != nil {
@@ -170,6 +178,14 @@ func (s *Store) measure(ctx context.Context, t purgeTree) (size int, last int64,
 
 // remove removes a tree. Of the event, its key stays.
 func (s *Store) remove(ctx context.Context, t purgeTree) error {
+	if t.key != "" {
+		_, err := s.events.UpdateOne(ctx, bson.D{{Key: "_id", Value: t.key}},
+			bson.D{{Key: "$set", Value: bson.D{{Key: "gone", Value: t.at}, {Key: "going", Value: t.at}}}})
+		if err != nil {
+			return fmt.Errorf("hide event %s: %w", t.id, s.kind(ctx, err))
+		}
+		s.wrote(1)
+	}
 	var ids, hashes []string
 	top := ""
 	o := options.Find().SetProjection(bson.D{{Key: "top", Value: 1}, {Key: "ref", Value: 1}})
@@ -247,7 +263,7 @@ func (s *Store) forget(ctx context.Context, q router.PurgeQuery, limit int) (int
 	}
 	var keys []string
 	o := options.Find().SetLimit(int64(limit)).SetProjection(bson.D{{Key: "_id", Value: 1}})
-	err := each(ctx, s, s.events, bson.D{{Key: "gone", Value: bson.D{{Key: "$gt", Value: 0}, {Key: "$lt", Value: micros(q.ForgetKeys)}}}}, o,
+	err := each(ctx, s, s.events, bson.D{{Key: "gone", Value: bson.D{{Key: "$gt", Value: 0}, {Key: "$lt", Value: micros(q.ForgetKeys)}}}, {Key: "going", Value: nil}}, o,
 		func(d *event) (bool, error) {
 			keys = append(keys, d.Key)
 			return true, nil
@@ -278,7 +294,7 @@ func (s *Store) count(ctx context.Context, st *router.Stats) error {
 	if st.Executions, err = s.sums(ctx, s.execs, mongo.Pipeline{group("$s", 1)}); err != nil {
 		return err
 	}
-	firings, err := s.sums(ctx, s.events, mongo.Pipeline{group(nil, "$nf")})
+	firings, err := s.sums(ctx, s.events, mongo.Pipeline{{{Key: "$match", Value: bson.D{there()}}}, group(nil, "$nf")})
 	if err != nil {
 		return err
 	}
