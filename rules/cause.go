@@ -100,7 +100,11 @@ func hintValues(want, got any) *Hint {
 	g, gText := got.(string)
 	switch {
 	case wText && gText:
-		return hintText(w, g, "value")
+		h := hintText(w, g, "value")
+		if h != nil && strings.HasPrefix(h.Fix, `"`) {
+			h.Fix = "pattern: " + h.Fix
+		}
+		return h
 	case wText && got != nil && !isContainer(got):
 		if spellings(got, w) {
 			return &Hint{Cause: CauseType, Fix: "pattern: " + string(encode(got)),
@@ -189,6 +193,11 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 	if c.pattern.val == nil && c.pattern.tmpl == nil && c.op != opExistsValue && c.op != opNotEquals {
 		return &Hint{Cause: CauseBroken, Text: "the criterion has no pattern: it never holds", Fix: "pattern: …"}
 	}
+	if c.op == opSearch {
+		if h := p.searchHint(c, found); h != nil {
+			return h
+		}
+	}
 	if h := operandHint(c, found, pat); h != nil {
 		return h
 	}
@@ -196,6 +205,44 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 		return &Hint{Cause: CauseError, Text: err.Error()}
 	}
 	return &Hint{Cause: CauseValue, Text: fmt.Sprintf("the event has %s", encode(found))}
+}
+
+// searchHint takes the item that comes nearest and says what fails there.
+func (p *explainer) searchHint(c *criterion, found any) *Hint {
+	items, ok := found.(value.List)
+	if !ok {
+		items = value.List{found}
+	}
+	if len(items) == 0 {
+		return &Hint{Cause: CauseMissing, Text: "the list is empty"}
+	}
+	var best *Hint
+	most := -1
+	for i, item := range items[:min(len(items), 100)] {
+		outer := p.ev.enter(item)
+		held := 0
+		var first *Hint
+		for k := range c.children {
+			child := &c.children[k]
+			ok, err := child.holds(&p.ev)
+			if ok {
+				held++
+			} else if first == nil {
+				v, ferr := child.found(&p.ev)
+				if ferr != nil {
+					err = ferr
+				}
+				if first = p.criterionHint(child, v, err); first != nil {
+					first = &Hint{Cause: first.Cause, Fix: first.Fix, Text: fmt.Sprintf("in item %d, %s: %s", i, child.key, first.Text)}
+				}
+			}
+		}
+		p.ev.leave(outer)
+		if held > most && first != nil {
+			best, most = first, held
+		}
+	}
+	return best
 }
 
 // operandHint looks at value and pattern together.
@@ -233,7 +280,11 @@ func operandHint(c *criterion, found, pat any) *Hint {
 func pairHint(c *criterion, found, pat any) *Hint {
 	switch c.op {
 	case opEquals, opEqualsFold:
-		return hintValues(pat, found)
+		h := hintValues(pat, found)
+		if h != nil && h.Cause == CauseCase && c.op == opEquals {
+			h.Fix = "type: iequals"
+		}
+		return h
 	case opInside:
 		l, _ := pat.(value.List)
 		var best *Hint
@@ -354,7 +405,7 @@ func memberNames(m *value.Map) []string {
 func (p *explainer) predicateHint(dialect string, pr *predicate, found []any) *Hint {
 	if len(found) == 0 {
 		if dialect == "filters" {
-			return &Hint{Cause: CauseMissing, Text: "the event has no such attribute" + didYouMean(p.attrName(pr), p.attributeNames())}
+			return &Hint{Cause: CauseMissing, Text: "the event has no attribute " + p.attrName(pr) + didYouMean(p.attrName(pr), p.attributeNames())}
 		}
 		var want any
 		if len(pr.alts) > 0 {
@@ -384,7 +435,12 @@ func (p *explainer) attrName(pr *predicate) string {
 }
 
 func (p *explainer) attributeNames() []string {
-	out := slices.Clone(coreAttributes)
+	var out []string
+	for _, n := range coreAttributes {
+		if _, ok := p.v.attribute(n); ok {
+			out = append(out, n)
+		}
+	}
 	for n := range p.v.event.Extensions {
 		out = append(out, n)
 	}

@@ -231,6 +231,9 @@ func (p *explainer) trigger() {
 	if !ok {
 		p.x.SameTrigger = false
 		c.Hint = &Hint{Cause: CauseTrigger, Text: "the event comes from a trigger with other parameters"}
+		if c.Found == nil {
+			c.Hint.Text = "the event does not carry the parameters of a trigger (attribute " + hayate.ExtTriggerParameters + ")"
+		}
 	}
 	p.x.add(c)
 }

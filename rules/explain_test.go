@@ -41,6 +41,8 @@ func TestExplainNamesTheCauseOfEverydayMistakes(t *testing.T) {
 		{"a wildcard in equals", criteria(`{"trigger.host":{"type":"equals","pattern":"Web-*"}}`), rules.CauseOperator, "type: matchwildcard"},
 		{"an anchored regex", criteria(`{"trigger.msg":{"type":"matchregex","pattern":"full"}}`), rules.CauseOperator, "type: regex"},
 		{"contains meant", criteria(`{"trigger.msg":{"type":"equals","pattern":"disk full"}}`), rules.CauseOperator, "type: contains"},
+		{"a string in an item of search", criteria(`{"trigger.disks":{"type":"search","condition":"any","pattern":{"item.name":{"type":"eq","pattern":"sdb"},"item.full":{"type":"eq","pattern":"true"}}}}`), rules.CauseType, "pattern: true"},
+		{"a field that items of search lack", criteria(`{"trigger.disks":{"type":"search","condition":"any","pattern":{"item.Name":{"type":"eq","pattern":"sda"}}}}`), rules.CauseName, "item.name"},
 		{"no such field", criteria(`{"trigger.xyzzy":{"type":"exists","pattern":true}}`), rules.CauseMissing, ""},
 		{"a typo in the value", criteria(`{"trigger.host":{"type":"equals","pattern":"Web-02"}}`), rules.CauseSpelling, ""},
 		{"another value", criteria(`{"trigger.host":{"type":"equals","pattern":"database"}}`), rules.CauseValue, ""},

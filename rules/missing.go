@@ -30,7 +30,10 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 		return &Hint{Cause: CauseMissing, Text: "the event has nothing there"}
 	}
 	prefix := ""
-	if key != "" {
+	if p.ev.inItem {
+		// Inside search a name stands for a member of the item.
+		data, prefix = p.ev.item, "item."
+	} else if key != "" {
 		if !strings.HasPrefix(key, "trigger") {
 			full := append([]string{key}, names...)
 			if p.c.criteria != nil {

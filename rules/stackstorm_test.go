@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -173,6 +174,29 @@ func TestFailuresInsideSearchStayWithTheirRule(t *testing.T) {
 		got = described(set.Match(sc, fuzzEvent(`{"l":[1,2],"x":2}`), nil))
 		if want := []string{"p.a match", "p.b match", "p.e match"}; !slices.Equal(got, want) {
 			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+}
+
+func TestOfDuplicateMembersCriteriaSeeTheLast(t *testing.T) {
+	for _, c := range []struct {
+		data, criteria, want string
+	}{
+		{`{"a":"x","a":"y"}`, `{"trigger.a":{"type":"eq","pattern":"y"}}`, "match"},
+		{`{"a":"x","a":"y"}`, `{"trigger.a":{"type":"eq","pattern":"x"}}`, ""},
+		{`{"a":{"b":"x"},"a":{"c":1}}`, `{"trigger.a.b":{"type":"exists","pattern":1}}`, ""},
+		{`{"a":{"b":"x"},"a":{"c":1}}`, `{"trigger.a.b":{"type":"startswith","pattern":"x"}}`, "error"},
+		{`{"a":{"b":"x"},"a":{"b":"z"}}`, `{"trigger.a.b":{"type":"startswith","pattern":"z"}}`, "match"},
+		{`{"a":"x","a":[1]}`, `{"trigger.a":{"type":"contains","pattern":1}}`, "match"},
+		{`{"a":[{"b":1},{"b":2}],"c":"x"}`, `{"trigger.c":{"type":"eq","pattern":"x"}}`, "match"},
+	} {
+		ms, err := one(t, st2Rule(c.criteria), fuzzEvent(c.data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.TrimPrefix(strings.Join(described(ms), " "), "p.r ")
+		if got != c.want {
+			t.Errorf("%s %s: got %q, want %q", c.data, c.criteria, got, c.want)
 		}
 	}
 }
