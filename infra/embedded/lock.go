@@ -9,12 +9,19 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/hayate-run/hayate"
 )
 
 // lockFile is held by the process that has the directory open and names its pid.
 const lockFile = "lock"
+
+// How often, and how long after each other, a lock that is taken is tried again.
+const (
+	lockTries = 10
+	lockPause = 10 * time.Millisecond
+)
 
 // lock takes the directory for this process. The kernel frees it when the
 // process dies, however it dies; the file stays.
@@ -24,7 +31,14 @@ func lock(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory %s: %w", dir, fileError(err))
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	// A process that was just started holds what its parent had open until it has
+	// become its own program: that passes in milliseconds.
+	for try := 0; try < lockTries && errors.Is(err, syscall.EWOULDBLOCK); try++ {
+		time.Sleep(lockPause)
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	}
+	if err != nil {
 		defer f.Close() // nothing was written
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("the data directory %s is in use by process %s; one process at a time may open it: %w",
