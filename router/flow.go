@@ -393,7 +393,7 @@ func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at
 	if err != nil {
 		return workflows.Fact{}, err
 	}
-	c := workflows.Child{Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
+	c := workflows.Child{ID: string(x.ID), Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
 	if p.Item != nil {
 		c.Item = *p.Item
 	}
