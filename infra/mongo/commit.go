@@ -72,7 +72,7 @@ func (s *Store) commit(ctx context.Context, c *router.Change) error {
 	}
 	b.Ends = nil
 	// Nothing else is conditional: each part may be repeated by itself.
-	return s.apply(ctx, "", b)
+	return s.apply(ctx, nil, "", b)
 }
 
 // check returns ErrConflict where the change was not computed from what is
@@ -365,7 +365,7 @@ func (s *Store) empty(ctx context.Context, c *mongo.Collection, id string, b *bo
 
 // finish does what an outbox says and clears it. Many may do so at once.
 func (s *Store) finish(ctx context.Context, c *mongo.Collection, id string, b *box) error {
-	if err := s.apply(ctx, fmt.Sprintf("%s/%s/%d", c.Name(), id, b.V), b); err != nil {
+	if err := s.apply(ctx, c, id, b); err != nil {
 		return err
 	}
 	_, err := c.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "box.v", Value: b.V}},
@@ -377,10 +377,10 @@ func (s *Store) finish(ctx context.Context, c *mongo.Collection, id string, b *b
 	return nil
 }
 
-// apply does what an outbox says. name tells it from all others.
-func (s *Store) apply(ctx context.Context, name string, b *box) error {
+// apply does what an outbox says that lies in a document of a collection.
+func (s *Store) apply(ctx context.Context, c *mongo.Collection, id string, b *box) error {
 	for i := range b.Update {
-		if err := s.applyUpdate(ctx, name, &b.Update[i]); err != nil {
+		if err := s.applyUpdate(ctx, c, id, b.V, &b.Update[i]); err != nil {
 			return err
 		}
 	}
@@ -408,16 +408,17 @@ func (s *Store) apply(ctx context.Context, name string, b *box) error {
 	return nil
 }
 
-// applyUpdate makes an execution what a committed change says. Where somebody
-// changed it between the check and the commit, its status follows the change as
-// far as that is still legal: what has completed stays as it is.
-func (s *Store) applyUpdate(ctx context.Context, name string, d *execution) error {
-	u, err := d.update()
-	if err != nil {
-		return err
-	}
-	u[0].Value = append(u[0].Value.(bson.D), bson.E{Key: "lb", Value: name})
+// applyUpdate makes an execution what a committed change says, once. Where
+// somebody changed it between the check and the commit, its status follows the
+// change as far as that is still legal: what has completed stays as it is.
+func (s *Store) applyUpdate(ctx context.Context, c *mongo.Collection, id string, v int64, d *execution) error {
+	name := fmt.Sprintf("%s/%s/%d", c.Name(), id, v) // tells the outbox from all others
 	for range maxTries {
+		u, err := d.update()
+		if err != nil {
+			return err
+		}
+		u[0].Value = append(u[0].Value.(bson.D), bson.E{Key: "lb", Value: name})
 		res, err := s.execs.UpdateOne(ctx, bson.D{{Key: "_id", Value: d.ID}, {Key: "v", Value: d.V - 1}, {Key: "lb", Value: bson.D{{Key: "$ne", Value: name}}}}, u)
 		if err != nil {
 			return fmt.Errorf("update execution %s: %w", d.ID, s.kind(ctx, err))
@@ -437,14 +438,19 @@ func (s *Store) applyUpdate(ctx context.Context, name string, d *execution) erro
 		if now.Last == name || from == to || !from.CanBecome(to) {
 			return nil
 		}
+		// Applied long ago, where the outbox is not there any more: this helper was
+		// late, and others have gone on.
+		err = c.FindOne(ctx, bson.D{{Key: "_id", Value: id}, {Key: "box.v", Value: v}}, options.FindOne().SetProjection(bson.D{{Key: "v", Value: 1}})).Err()
+		if errors.Is(err, mongo.ErrNoDocuments) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("update execution %s: %w", d.ID, s.kind(ctx, err))
+		}
 		late := *d
 		late.V = now.V + 1
 		late.Attempt, late.Worker, late.Log = now.Attempt, now.Worker, append(now.Log, d.Log[len(d.Log)-min(1, len(d.Log)):]...)
 		d = &late
-		if u, err = d.update(); err != nil {
-			return err
-		}
-		u[0].Value = append(u[0].Value.(bson.D), bson.E{Key: "lb", Value: name})
 	}
 	return fmt.Errorf("update execution %s: others were first %d times: %w", d.ID, maxTries, hayate.ErrBusy)
 }
