@@ -100,7 +100,7 @@ func backstops(rs []hayate.Rule, xs []Explanation) {
 			continue
 		}
 		for k := range rs {
-			if rs[k].Kind == hayate.KindBackstop || !xs[k].Matched || !rs[k].Enabled || rs[k].Trigger.Type != rs[i].Trigger.Type {
+			if rs[k].Kind == hayate.KindBackstop || !xs[k].Matched || !rs[k].Enabled || rs[k].Mode == hayate.ModeShadow || rs[k].Trigger.Type != rs[i].Trigger.Type {
 				continue
 			}
 			xs[i].add(Condition{Dialect: "rule", Place: "type", Operator: "backstop", Operand: text(string(xs[k].Rule)), Verdict: Fails,

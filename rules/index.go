@@ -91,7 +91,13 @@ type index struct {
 }
 
 // bucket holds the rules under one key, and where to look for more of them.
-type bucket struct{ list, narrow span }
+type bucket struct {
+	list span
+	// narrow has the places of second conditions: first those that want no such
+	// value, then those that want a value.
+	narrow span
+	absent uint32 // how many want none
+}
 
 // place2 is a second condition below a key: the value at a path, or, for
 // keyNotText and keyNotNumber, that there is no such value.
@@ -137,7 +143,7 @@ type builder struct {
 
 type bucketDraft struct {
 	rules  []uint32
-	narrow []place2
+	narrow map[place2]struct{}
 	home   []pathID // places already used on the way here
 }
 
@@ -349,9 +355,10 @@ func (b *builder) file(k *key, rule uint32) {
 // below files a rule under a second condition below a key.
 func (b *builder) below(top uint64, p place2, second uint64, rule uint32, home pathID) uint64 {
 	d := b.bucket(top)
-	if !slices.Contains(d.narrow, p) {
-		d.narrow = append(d.narrow, p)
+	if d.narrow == nil {
+		d.narrow = map[place2]struct{}{}
 	}
+	d.narrow[p] = struct{}{}
 	h := under(top, second)
 	n := b.bucket(h)
 	if m := len(n.rules); m == 0 || n.rules[m-1] != rule {
@@ -479,11 +486,18 @@ func (b *builder) freeze() {
 			continue
 		}
 		ix.table.put(h, uint32(len(ix.buckets)))
-		ix.buckets = append(ix.buckets, bucket{
-			span{uint32(len(ix.lists)), uint32(len(d.rules))}, span{uint32(len(ix.narrow)), uint32(len(d.narrow))},
+		bk := bucket{list: span{uint32(len(ix.lists)), uint32(len(d.rules))}, narrow: span{uint32(len(ix.narrow)), uint32(len(d.narrow))}}
+		for p := range d.narrow {
+			if p.kind != keyString {
+				bk.absent++
+			}
+			ix.narrow = append(ix.narrow, p)
+		}
+		slices.SortFunc(ix.narrow[bk.narrow.lo:], func(x, y place2) int {
+			return cmp.Or(-cmp.Compare(x.kind, y.kind), cmp.Compare(x.path, y.path))
 		})
+		ix.buckets = append(ix.buckets, bk)
 		ix.lists = append(ix.lists, d.rules...)
-		ix.narrow = append(ix.narrow, d.narrow...)
 	}
 	ix.probes = make([]probe, b.w.size())
 	for p, d := range b.drafts {

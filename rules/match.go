@@ -210,17 +210,25 @@ func (ix *index) hit(sc *Scratch, h uint64) {
 	b := &ix.buckets[val]
 	sc.found = append(sc.found, ix.lists[b.list.lo:b.list.lo+b.list.n]...)
 	v := &sc.view
-	for _, n := range ix.narrow[b.narrow.lo : b.narrow.lo+b.narrow.n] {
-		switch n.kind {
-		case keyNotText, keyNotNumber:
-			if !v.hasPlain(n.path, n.kind) {
-				ix.hit(sc, under(h, bitsKey(v.w, n.path, n.kind, 0)))
+	narrow := ix.narrow[b.narrow.lo : b.narrow.lo+b.narrow.n]
+	for _, n := range narrow[:b.absent] {
+		if !v.hasPlain(n.path, n.kind) {
+			ix.hit(sc, under(h, bitsKey(v.w, n.path, n.kind, 0)))
+		}
+	}
+	if narrow = narrow[b.absent:]; len(narrow) > len(v.fields) {
+		// More places than values: go by the values.
+		for i := range v.fields {
+			if f := &v.fields[i]; f.kind < kindArray {
+				ix.hit(sc, under(h, v.valueKey(f)))
 			}
-		default:
-			for i := v.first(n.path); i >= 0; i = v.fields[i].next {
-				if f := &v.fields[i]; f.kind < kindArray {
-					ix.hit(sc, under(h, v.valueKey(f)))
-				}
+		}
+		return
+	}
+	for _, n := range narrow {
+		for i := v.first(n.path); i >= 0; i = v.fields[i].next {
+			if f := &v.fields[i]; f.kind < kindArray {
+				ix.hit(sc, under(h, v.valueKey(f)))
 			}
 		}
 	}
@@ -371,7 +379,7 @@ func (sc *Scratch) backstops() {
 		taken := false
 		for i := range sc.out[:standard] {
 			m := &sc.out[i]
-			if m.Err == nil && m.Rule.Trigger.Type == e.rule.Trigger.Type {
+			if m.Err == nil && m.Rule.Mode != hayate.ModeShadow && m.Rule.Trigger.Type == e.rule.Trigger.Type {
 				taken = true
 				break
 			}

@@ -246,3 +246,39 @@ func TestManyFieldsAndStrangeNames(t *testing.T) {
 		}
 	}
 }
+
+func TestRulesThatShareATriggerAndNothingElse(t *testing.T) {
+	const n = 5_000
+	var rs []hayate.Rule
+	for i := range n {
+		op := []string{`{"type":"eq","pattern":"v"}`, `{"type":"startswith","pattern":"v"}`, `{"type":"gt","pattern":5}`}[i%3]
+		rs = append(rs, hayate.Rule{Pack: "p", Name: fmt.Sprintf("r%04d", i), Enabled: true, Trigger: hayate.Trigger{Type: "t"},
+			Criteria: json.RawMessage(fmt.Sprintf(`{"trigger.f%d":%s}`, i, op))})
+	}
+	set, err := rules.Compile(rs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := rules.NewScratch()
+	for _, i := range []int{0, 1, 2, 4_000, 4_001, 4_002} {
+		// Every other startswith and gt finds its field missing, which fails.
+		got := set.Match(sc, &hayate.Event{Type: "t", Data: []byte(fmt.Sprintf(`{"f%d":%s}`, i, []string{`"v"`, `"vw"`, "6"}[i%3]))}, nil)
+		failed, hit := 0, ""
+		for _, m := range got {
+			if m.Err != nil {
+				failed++
+			} else {
+				hit += string(m.Rule.Ref())
+			}
+		}
+		wantFailed := 0
+		for k := range n {
+			if k%3 != 0 && k != i {
+				wantFailed++
+			}
+		}
+		if hit != fmt.Sprintf("p.r%04d", i) || failed != wantFailed {
+			t.Errorf("field %d: got %q and %d failures, want that rule and %d", i, hit, failed, wantFailed)
+		}
+	}
+}

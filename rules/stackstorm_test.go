@@ -52,6 +52,11 @@ func TestBackstopsWaitForStandardRules(t *testing.T) {
 	set, err := rules.Compile([]hayate.Rule{
 		rule("back", hayate.KindBackstop, ""), rule("std", hayate.KindStandard, `{"trigger.n":{"type":"gt","pattern":5}}`),
 		rule("back2", hayate.KindBackstop, `{"trigger.n":{"type":"eq","pattern":1}}`),
+		func() hayate.Rule {
+			r := rule("shadow", "", `{"trigger.n":{"type":"eq","pattern":1}}`)
+			r.Mode = hayate.ModeShadow
+			return r
+		}(),
 		rule("template", "", `{"trigger.n":{"type":"eq","pattern":"{{ st2kv.system.n | int }}"}}`),
 	})
 	if err != nil {
@@ -63,8 +68,8 @@ func TestBackstopsWaitForStandardRules(t *testing.T) {
 		want string
 	}{
 		{`{"n":9}`, map[string]string{"system.n": "0"}, "p.std"},
-		{`{"n":1}`, map[string]string{"system.n": "0"}, "p.back p.back2"},
-		{`{"n":1}`, map[string]string{"system.n": "1"}, "p.template"},
+		{`{"n":1}`, map[string]string{"system.n": "0"}, "p.back p.back2 p.shadow"},
+		{`{"n":1}`, map[string]string{"system.n": "1"}, "p.shadow p.template"},
 		{`{"n":"x"}`, map[string]string{"system.n": "0"}, "p.back p.std"}, // std fails, which is no match
 	} {
 		if got := refs(set.Match(rules.NewScratch(), fuzzEvent(c.data), c.kv)); got != c.want {
