@@ -134,10 +134,7 @@ func TestMatchingBenchmark(t *testing.T) {
 // baseline reads the published µs of CPU per event of other engines, by engine,
 // corpus and number of rules; it is empty where there is no such file.
 func baseline(t *testing.T) map[string]string {
-	file := os.Getenv("HAYATE_BENCH_BASELINE")
-	if file == "" {
-		file = filepath.Join(root(t), "..", "shared", "bench", "matching", "results", "baseline.csv")
-	}
+	file := folder(t, "HAYATE_BENCH_BASELINE", "../shared/bench/matching/results/baseline.csv")
 	out := map[string]string{}
 	b, err := os.ReadFile(file)
 	if err != nil {

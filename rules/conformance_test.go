@@ -36,13 +36,23 @@ func root(t testing.TB) string {
 	}
 }
 
+// folder is where shared data lies: what the variable names, or else the
+// default; relative ways begin at the repository's root.
+func folder(t testing.TB, variable, standard string) string {
+	dir := os.Getenv(variable)
+	if dir == "" {
+		dir = standard
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join(root(t), dir)
+	}
+	return dir
+}
+
 // readConformance decodes a file of recorded answers, or skips the test.
 func readConformance(t *testing.T, name string, into any) {
 	t.Helper()
-	dir := os.Getenv("HAYATE_CONFORMANCE")
-	if dir == "" {
-		dir = filepath.Join(root(t), "..", "shared", "conformance")
-	}
+	dir := folder(t, "HAYATE_CONFORMANCE", "../shared/conformance")
 	b, err := os.ReadFile(filepath.Join(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skipf("no recorded answers: %v (set HAYATE_CONFORMANCE)", err)
@@ -288,10 +298,7 @@ func TestConformanceST2Criteria(t *testing.T) {
 // TestCorpusRulesCompile reads the rules of public packs: what StackStorm
 // registers compiles.
 func TestCorpusRulesCompile(t *testing.T) {
-	dir := os.Getenv("HAYATE_CORPUS")
-	if dir == "" {
-		dir = filepath.Join(root(t), "..", "shared", "corpus")
-	}
+	dir := folder(t, "HAYATE_CORPUS", "../shared/corpus")
 	b, err := os.ReadFile(filepath.Join(dir, "expected", "registration.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skipf("no corpus: %v (set HAYATE_CORPUS)", err)

@@ -81,7 +81,7 @@ type index struct {
 	table   table
 	buckets []bucket
 	lists   []uint32
-	narrow  []place2
+	narrow  []secondPlace
 	probes  []probe // by path
 	lens    []uint16
 	masks   []mask
@@ -99,9 +99,9 @@ type bucket struct {
 	absent uint32 // how many want none
 }
 
-// place2 is a second condition below a key: the value at a path, or, for
+// secondPlace is a second condition below a key: the value at a path, or, for
 // keyNotText and keyNotNumber, that there is no such value.
-type place2 struct {
+type secondPlace struct {
 	path pathID
 	kind keyKind
 }
@@ -143,7 +143,7 @@ type builder struct {
 
 type bucketDraft struct {
 	rules  []uint32
-	narrow map[place2]struct{}
+	narrow map[secondPlace]struct{}
 	home   []pathID // places already used on the way here
 }
 
@@ -320,7 +320,7 @@ func (b *builder) file(k *key, rule uint32) {
 			top = tk.hash(b.w)
 			b.probe(tk.path).kinds |= 1 << keyString
 		}
-		b.below(top, place2{k.path, k.kind}, k.hash(b.w), rule, noPath)
+		b.below(top, secondPlace{k.path, k.kind}, k.hash(b.w), rule, noPath)
 		return
 	}
 	d := b.probe(k.path)
@@ -353,10 +353,10 @@ func (b *builder) file(k *key, rule uint32) {
 }
 
 // below files a rule under a second condition below a key.
-func (b *builder) below(top uint64, p place2, second uint64, rule uint32, home pathID) uint64 {
+func (b *builder) below(top uint64, p secondPlace, second uint64, rule uint32, home pathID) uint64 {
 	d := b.bucket(top)
 	if d.narrow == nil {
-		d.narrow = map[place2]struct{}{}
+		d.narrow = map[secondPlace]struct{}{}
 	}
 	d.narrow[p] = struct{}{}
 	h := under(top, second)
@@ -397,7 +397,7 @@ func (b *builder) narrow() {
 			}
 			for k := range cv.keys {
 				x := &cv.keys[k]
-				p := place2{x.path, x.kind}
+				p := secondPlace{x.path, x.kind}
 				if p.kind < keyNotText {
 					p.kind = keyString // the value itself, whatever its kind
 				}
@@ -493,7 +493,7 @@ func (b *builder) freeze() {
 			}
 			ix.narrow = append(ix.narrow, p)
 		}
-		slices.SortFunc(ix.narrow[bk.narrow.lo:], func(x, y place2) int {
+		slices.SortFunc(ix.narrow[bk.narrow.lo:], func(x, y secondPlace) int {
 			return cmp.Or(-cmp.Compare(x.kind, y.kind), cmp.Compare(x.path, y.path))
 		})
 		ix.buckets = append(ix.buckets, bk)
