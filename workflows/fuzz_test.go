@@ -15,6 +15,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("version: 1.0\ntasks:\n  a: {with: {items: \"x in <% [1, [2]] %>\", concurrency: 1}, action: core.noop, retry: {count: 2}, next: [{publish: a=1 b=\"x\", do: [retry, fail, noop, b]}]}\n  b: {join: all, delay: 1}\n")
 	f.Add("tasks:\n  s: {next: [{do: a}]}\n  a: {next: [{do: \"a, b\"}, {when: <% true %>, do: b}]}\n  b: {join: 1}\noutput: [{x: <% ctx() %>}]\n")
 	f.Add("chain:\n  - {name: a, ref: core.noop, on-success: b, publish: {x: \"{{ a.result }}\"}}\n  - {name: b, ref: core.noop}\n")
+	f.Add("version: '2.0'\nw:\n  input: [{x: 1}]\n  output: {r: <% $.r %>}\n  tasks:\n    a: {action: core.noop, with-items: i in <% [1, 2] %>, retry: count=1 delay=0, publish: {r: <% task(a).result %>}, on-success: [b, {c: <% true %>}], on-error: fail}\n    b: {on-complete: c}\n    c: {join: all, wait-before: 1}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, dialect := range workflows.Dialects {
 			def, _ := workflows.Parse(dialect, "fuzz.yaml", []byte(text), workflows.Options{MaxEntries: 200, MaxItems: 50})

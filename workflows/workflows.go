@@ -5,7 +5,7 @@
 // simulated and resumed by the same few lines.
 //
 // The dialects are packages below: orquesta is StackStorm's own,
-// chain its older ActionChain.
+// chain its older ActionChain, mistral what it ran until version 3.3.
 package workflows
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/workflows/chain"
 	"github.com/hayate-run/hayate/workflows/flow"
+	"github.com/hayate-run/hayate/workflows/mistral"
 	"github.com/hayate-run/hayate/workflows/orquesta"
 )
 
@@ -26,10 +27,11 @@ import (
 const (
 	Orquesta    = "orquesta"
 	ActionChain = "action-chain"
+	Mistral     = "mistral-v2"
 )
 
 // Dialects are the names that Parse knows.
-var Dialects = []string{Orquesta, ActionChain}
+var Dialects = []string{Orquesta, ActionChain, Mistral}
 
 // The words that the dialects share.
 type (
@@ -91,6 +93,11 @@ func Parse(dialect, name string, text []byte, o Options) (*Definition, []Problem
 		if p, problems = chain.Parse(text, d.digest, o); p != nil {
 			d.program = p
 		}
+	case Mistral:
+		var p *mistral.Definition
+		if p, problems = mistral.Parse(text, d.digest, o); p != nil {
+			d.program = p
+		}
 	default:
 		problems = []Problem{{Category: "syntax", Message: fmt.Sprintf("unknown dialect %q; known are %s", dialect, strings.Join(Dialects, ", "))}}
 	}
@@ -103,7 +110,7 @@ func Parse(dialect, name string, text []byte, o Options) (*Definition, []Problem
 // digestOf names the text and whatever of the options changes what a run does.
 func digestOf(dialect string, text []byte, o Options) string {
 	h := sha256.New()
-	h.Write([]byte(dialect + "\n" + strconv.FormatBool(o.Reevaluate) + "\n"))
+	h.Write([]byte(dialect + "\n" + strconv.FormatBool(o.Reevaluate) + "\n" + o.Workflow + "\n"))
 	h.Write(text)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

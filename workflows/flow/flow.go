@@ -183,6 +183,9 @@ type Options struct {
 	// Known are names that the context of every run holds before its inputs; the
 	// inspection takes them for assigned.
 	Known []string
+	// Workflow names the workflow of a Mistral workbook that is to run; "" means the
+	// only one, or that called main.
+	Workflow string
 	// MaxEntries bounds the tasks a run may go through; default 100 000.
 	MaxEntries int
 	// MaxItems bounds the items of one task; default 100 000.
