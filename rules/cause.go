@@ -405,7 +405,7 @@ func memberNames(m *value.Map) []string {
 func (p *explainer) predicateHint(dialect string, pr *predicate, found []any) *Hint {
 	if len(found) == 0 {
 		if dialect == "filters" {
-			return &Hint{Cause: CauseMissing, Text: "the event has no attribute " + p.attrName(pr) + didYouMean(p.attrName(pr), p.attributeNames())}
+			return p.attributeHint(p.attrName(pr))
 		}
 		var want any
 		if len(pr.alts) > 0 {
@@ -425,6 +425,17 @@ func (p *explainer) predicateHint(dialect string, pr *predicate, found []any) *H
 		best = &Hint{Cause: CauseValue, Text: "the event has " + string(encode(found[0]))}
 	}
 	return best
+}
+
+// attributeHint says why there is no such attribute.
+func (p *explainer) attributeHint(name string) *Hint {
+	h := &Hint{Cause: CauseMissing, Text: "the event has no attribute " + name + didYouMean(name, p.attributeNames())}
+	if data, err := p.ev.payload(); err == nil && name != "" {
+		if other := p.elsewhere(data, []string{name}, "", nil); other != nil {
+			return &Hint{Cause: CausePath, Fix: "pattern or criteria", Text: "filters see attributes only, and " + other.Fix + " is in the data"}
+		}
+	}
+	return h
 }
 
 func (p *explainer) attrName(pr *predicate) string {

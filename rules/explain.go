@@ -11,6 +11,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/rules/cesql"
 )
 
 // Explanation says what a rule makes of an event, condition by condition.
@@ -341,20 +342,7 @@ func (p *explainer) predicate(dialect, place string, pr *predicate, ok bool) Con
 		b = pr.alts[i].appendJSON(b)
 	}
 	c.Operand = append(b, ']')
-	var found []any
-	for i := p.v.first(pr.path); i >= 0; i = p.v.fields[i].next {
-		f := &p.v.fields[i]
-		switch {
-		case f.kind == kindString:
-			found = append(found, string(f.val))
-		case f.kind < kindArray:
-			x, err := value.Decode(f.val)
-			if err == nil {
-				found = append(found, x)
-			}
-		}
-	}
-	slices.Reverse(found)
+	found := p.values(pr.path)
 	switch len(found) {
 	case 0:
 	case 1:
@@ -366,6 +354,51 @@ func (p *explainer) predicate(dialect, place string, pr *predicate, ok bool) Con
 		c.Hint = p.predicateHint(dialect, pr, found)
 	}
 	return c
+}
+
+// values are the scalars at a place, in the order of the event.
+func (p *explainer) values(at pathID) []any {
+	var found []any
+	for i := p.v.first(at); i >= 0; i = p.v.fields[i].next {
+		f := &p.v.fields[i]
+		switch {
+		case f.kind == kindString:
+			found = append(found, string(f.val))
+		case f.kind < kindArray:
+			if x, err := value.Decode(f.val); err == nil {
+				found = append(found, x)
+			}
+		}
+	}
+	slices.Reverse(found)
+	return found
+}
+
+// filterHint is the surest hint of what fails in a filter.
+func (p *explainer) filterHint(f *filter) *Hint {
+	var best *Hint
+	try := func(h *Hint) {
+		if h != nil && (best == nil || hintRank(h) < hintRank(best)) {
+			best = h
+		}
+	}
+	switch f.kind {
+	case filterPredicates:
+		for i := range f.preds {
+			if pr := &f.preds[i]; !p.v.any(pr) {
+				try(p.predicateHint("filters", pr, p.values(pr.path)))
+			}
+		}
+	case filterAll, filterAny:
+		for i := range f.of {
+			if ok, failed := f.of[i].eval(&p.v); !ok || failed {
+				try(p.filterHint(&f.of[i]))
+			}
+		}
+	case filterSQL:
+		return p.filterHint(f.lowered)
+	}
+	return best
 }
 
 func (p *explainer) filters(f *filter) {
@@ -390,9 +423,15 @@ func (p *explainer) filters(f *filter) {
 			if err != nil {
 				c.Error, c.Found = err.Error(), nil
 				c.Hint = &Hint{Cause: CauseError, Text: err.Error() + "; an expression with an error lets no event pass"}
+				if h := p.filterHint(x); h != nil && err.Kind == cesql.ErrMissingAttribute {
+					c.Hint = h
+				}
 			} else if _, isBool := val.Bool(); !isBool {
 				c.Hint = &Hint{Cause: CauseType, Text: "the expression gives " + val.String() + ", not a boolean"}
 			}
+		}
+		if c.Verdict != Holds && c.Hint == nil {
+			c.Hint = p.filterHint(x)
 		}
 		p.x.add(c)
 	}

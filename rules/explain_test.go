@@ -16,6 +16,9 @@ func TestExplainNamesTheCauseOfEverydayMistakes(t *testing.T) {
 	pattern := func(s string) hayate.Rule {
 		return hayate.Rule{Pack: "p", Name: "r", Enabled: true, Pattern: json.RawMessage(s)}
 	}
+	filters := func(s string) hayate.Rule {
+		return hayate.Rule{Pack: "p", Name: "r", Enabled: true, Filters: json.RawMessage(s)}
+	}
 	data := `{"host":"Web-01","severity":5,"code":"503","level":"８０","server":"サーバ","note":" down ","ok":false,"tags":["prod","web"],
 		"body":{"status":"DOWN"},"disks":[{"name":"sda"},{"name":"sdb","full":true}],"名前":"カ\u3099","msg":"disk full on web"}`
 	for _, c := range []struct {
@@ -52,6 +55,10 @@ func TestExplainNamesTheCauseOfEverydayMistakes(t *testing.T) {
 		{"pattern: a wildcard as string", pattern(`{"host":["Web-*"]}`), rules.CauseOperator, `{"wildcard": "Web-*"}`},
 		{"pattern: different elements", pattern(`{"disks":{"name":["sda"],"full":[true]}}`), rules.CauseElements, ""},
 		{"pattern: prefix in the wrong case", pattern(`{"host":[{"prefix":"web"}]}`), rules.CauseCase, ""},
+		{"filter: wrong case", filters(`[{"exact":{"type":"MON.alert"}}]`), rules.CauseCase, ""},
+		{"filter: an attribute in the data", filters(`[{"any":[{"prefix":{"host":"Web"}},{"exact":{"id":"2"}}]}]`), rules.CausePath, "pattern or criteria"},
+		{"filter: wrong case in an expression", filters(`[{"sql":"type = 'Mon.alert' OR id = 'x'"}]`), rules.CauseCase, ""},
+		{"filter: a misspelt attribute", filters(`[{"sql":"surce = '/s'"}]`), rules.CauseMissing, ""},
 		{"not enabled", hayate.Rule{Pack: "p", Name: "r"}, rules.CauseDisabled, "enabled: true"},
 		{"a misspelt trigger", hayate.Rule{Pack: "p", Name: "r", Enabled: true, Trigger: hayate.Trigger{Type: "mon.Alert"}}, rules.CauseCase, ""},
 	} {
