@@ -1,268 +1,100 @@
 package lambdahost_test
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/aws/aws-lambda-go/lambda"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/lambdahost"
 )
 
-// envFunction makes this test binary a function of Lambda's own runtime client,
-// so that the host is tested against it.
+// The host is tested against Lambda's own runtime client in tests/serverless;
+// here, a function speaks the Runtime API by hand.
+
 const envFunction = "LAMBDAHOST_TEST_FUNCTION"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(envFunction) {
-	case "":
+	if os.Getenv(envFunction) == "" {
 		os.Exit(m.Run())
-	case "exit":
-		os.Exit(3)
-	case "init":
-		lambda.Start("not a function")
-	case "stream":
-		lambda.Start(func(context.Context) (io.Reader, error) { return strings.NewReader(strings.Repeat("x", 1<<20)), nil })
-	default:
-		lambda.StartWithOptions(handle, lambda.WithEnableSIGTERM(func() {
-			fmt.Println("asked to end")
-			os.Exit(0)
-		}))
+	}
+	if err := serve("http://" + os.Getenv("AWS_LAMBDA_RUNTIME_API") + "/2018-06-01/runtime/invocation/"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
-// request says what the function is to do.
-type request struct {
-	Do   string
-	Text string
-}
-
-func handle(ctx context.Context, r request) (any, error) {
-	switch r.Do {
-	case "fail":
-		return nil, errors.New("no luck: " + r.Text)
-	case "panic":
-		panic("out of my mind")
-	case "exit":
-		os.Exit(7)
-	case "hang":
-		<-make(chan struct{})
-	case "large":
-		return strings.Repeat("x", 7<<20), nil
+// serve answers a request that is none, which must be refused, and then each
+// invocation with its own payload.
+func serve(api string) error {
+	for {
+		next, err := http.Get(api + "next")
+		if err != nil {
+			return err
+		}
+		id := next.Header.Get("Lambda-Runtime-Aws-Request-Id")
+		if err := answer(api+"other/response", strings.NewReader("not for this request"), http.StatusBadRequest); err != nil {
+			return err
+		}
+		res, err := http.Post(api+id+"/response", "application/json", next.Body)
+		if err != nil {
+			return err
+		}
+		res.Body.Close()
+		next.Body.Close()
+		if res.StatusCode != http.StatusAccepted {
+			return fmt.Errorf("the response was answered with %s", res.Status)
+		}
 	}
-	lc, _ := lambdacontext.FromContext(ctx)
-	deadline, _ := ctx.Deadline()
-	return map[string]any{"text": r.Text, "id": lc.AwsRequestID, "arn": lc.InvokedFunctionArn, "left": time.Until(deadline).Milliseconds(),
-		"pid": os.Getpid(), "name": os.Getenv("AWS_LAMBDA_FUNCTION_NAME"), "own": os.Getenv("OWN"), "home": os.Getenv("HOME")}, nil
 }
 
-// start returns a function in the given mode. It is closed when the test ends.
-func start(t *testing.T, mode string, c lambdahost.Config) *lambdahost.Function {
-	t.Helper()
+func answer(url string, body *strings.Reader, want int) error {
+	res, err := http.Post(url, "application/json", body)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != want {
+		return fmt.Errorf("%s was answered with %s, want %d", url, res.Status, want)
+	}
+	return nil
+}
+
+func TestRuntimeAPI(t *testing.T) {
+	t.Parallel()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Command, c.Env = []string{self}, append(c.Env, envFunction+"="+mode)
-	if c.Timeout == 0 {
-		c.Timeout = time.Minute
-	}
-	f, err := lambdahost.New(c)
+	var log strings.Builder
+	f, err := lambdahost.New(lambdahost.Config{Command: []string{self}, Env: []string{envFunction + "=1"}, Timeout: 10 * time.Second, Log: &log})
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	t.Cleanup(func() {
-		if err := f.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return f
-}
-
-type answer struct {
-	Text, ID, ARN, Name, Own, Home string
-	Left, PID                      int
-}
-
-func invoke(t *testing.T, f *lambdahost.Function, r request) answer {
-	t.Helper()
-	var a answer
-	b, err := f.Invoke(t.Context(), payload(t, r))
-	if err == nil {
-		err = json.Unmarshal(b, &a)
-	}
-	if err != nil {
-		t.Fatalf("Invoke %+v: %s, error %v", r, b, err)
-	}
-	return a
-}
-
-func payload(t *testing.T, r request) []byte {
-	t.Helper()
-	b, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
-}
-
-func TestInvoke(t *testing.T) {
-	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{Name: "greeter", Env: []string{"OWN=mine"}})
-	a := invoke(t, f, request{Text: "疾風"})
-	if a.Text != "疾風" || a.Name != "greeter" || a.Own != "mine" || a.Home != "" {
-		t.Errorf("answer is %+v, want the text, the function's name and its own environment only", a)
-	}
-	if len(a.ID) != 36 || a.ARN != "arn:aws:lambda:us-east-1:123456789012:function:greeter" || a.Left < 1000 || a.Left > 60_000 {
-		t.Errorf("answer is %+v, want a request id, an ARN and nearly a minute left", a)
-	}
-	b := invoke(t, f, request{Text: "again"})
-	if b.PID != a.PID || b.ID == a.ID || f.Starts() != 1 {
-		t.Errorf("second answer is of process %d (%d started), request %s; want process %d and another request", b.PID, f.Starts(), b.ID, a.PID)
-	}
-}
-
-func TestFailuresOfTheFunction(t *testing.T) {
-	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{})
-	pid := invoke(t, f, request{}).PID
-	var fe *lambdahost.FunctionError
-	if _, err := f.Invoke(t.Context(), payload(t, request{"fail", "today"})); !errors.As(err, &fe) || fe.Message != "no luck: today" || fe.Type != "errorString" {
-		t.Errorf("Invoke of a failure: %v, want the function's error", err)
-	}
-	if got := invoke(t, f, request{}).PID; got != pid {
-		t.Errorf("process %d after an error, want %d as before", got, pid)
-	}
-	if _, err := f.Invoke(t.Context(), payload(t, request{Do: "panic"})); !errors.As(err, &fe) || !strings.Contains(fe.Message, "out of my mind") {
-		t.Errorf("Invoke of a panic: %v, want it reported", err)
-	}
-	if _, err := f.Invoke(t.Context(), payload(t, request{Do: "exit"})); !errors.Is(err, lambdahost.ErrExited) || !strings.Contains(err.Error(), "exit status 7") {
-		t.Errorf("Invoke of an exit: %v, want that the process ended, and how", err)
-	}
-	if got := invoke(t, f, request{}).PID; got == pid {
-		t.Error("the process is the same after it ended")
-	}
-	if b, err := start(t, "stream", lambdahost.Config{}).Invoke(t.Context(), []byte(`{}`)); err != nil || len(b) != 1<<20 {
-		t.Errorf("Invoke of a stream gave %d bytes, error %v; want a mebibyte", len(b), err)
-	}
-	if _, err := f.Invoke(t.Context(), payload(t, request{Do: "large"})); err == nil {
-		t.Error("an answer beyond the limit was taken")
-	}
-	if _, err := f.Invoke(t.Context(), make([]byte, 7<<20)); !errors.Is(err, hayate.ErrTooLarge) {
-		t.Errorf("Invoke with a payload beyond the limit: %v, want too large", err)
-	}
-}
-
-func TestTimeoutKillsTheProcess(t *testing.T) {
-	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{Timeout: 300 * time.Millisecond})
-	if _, err := f.Invoke(t.Context(), payload(t, request{Do: "hang"})); !errors.Is(err, lambdahost.ErrTimeout) {
-		t.Errorf("Invoke: %v, want a time-out", err)
-	}
-	invoke(t, f, request{})
-	if f.Starts() != 2 {
-		t.Errorf("%d processes were started, want a second one after the time-out", f.Starts())
-	}
-}
-
-func TestKillInTheMiddle(t *testing.T) {
-	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{})
-	ended := make(chan error, 1)
-	pid := invoke(t, f, request{}).PID
-	go func() {
-		_, err := f.Invoke(t.Context(), payload(t, request{Do: "hang"}))
-		ended <- err
-	}()
-	for {
-		f.Kill()
-		select {
-		case err := <-ended:
-			if !errors.Is(err, lambdahost.ErrExited) {
-				t.Errorf("Invoke: %v, want that the process ended", err)
-			}
-			if got := invoke(t, f, request{}).PID; got == pid {
-				t.Error("the process is the same after it was killed")
-			}
-			return
-		case <-time.After(10 * time.Millisecond): // the invocation had not begun
+	for _, payload := range []string{`{"n":1}`, `"日本語"`, ``} {
+		b, err := f.Invoke(t.Context(), []byte(payload))
+		if err != nil || string(b) != payload {
+			t.Errorf("Invoke %q gave %q, error %v; want it back", payload, b, err)
 		}
 	}
-}
-
-func TestConcurrency(t *testing.T) {
-	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{Concurrency: 3})
-	var wg sync.WaitGroup
-	for range 12 {
-		wg.Go(func() {
-			if _, err := f.Invoke(t.Context(), []byte(`{}`)); err != nil {
-				t.Errorf("Invoke: %v", err)
-			}
-		})
+	if f.Starts() != 1 {
+		t.Errorf("%d processes were started, want one for all", f.Starts())
 	}
-	wg.Wait()
-	if n := f.Starts(); n < 1 || n > 3 {
-		t.Errorf("%d processes were started, want at most 3", n)
-	}
-}
-
-func TestProcessesThatCannotServe(t *testing.T) {
-	t.Parallel()
-	if _, err := start(t, "exit", lambdahost.Config{}).Invoke(t.Context(), []byte(`{}`)); !errors.Is(err, lambdahost.ErrExited) {
-		t.Errorf("Invoke of a binary that exits: %v, want that", err)
-	}
-	var fe *lambdahost.FunctionError
-	if _, err := start(t, "init", lambdahost.Config{}).Invoke(t.Context(), []byte(`{}`)); !errors.As(err, &fe) {
-		t.Errorf("Invoke of a binary without a handler: %v, want its report", err)
-	}
-	f, err := lambdahost.New(lambdahost.Config{Command: []string{"/nonexistent/bootstrap"}})
-	if err != nil {
-		t.Fatalf("New: %v", err)
-	}
-	if _, err := f.Invoke(t.Context(), []byte(`{}`)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("Invoke of no binary: %v, want that it does not exist", err)
-	}
-	if _, err := lambdahost.New(lambdahost.Config{}); !errors.Is(err, hayate.ErrInvalid) {
-		t.Errorf("New without a command: %v, want invalid", err)
-	}
-}
-
-func TestClose(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	f := start(t, "serve", lambdahost.Config{Log: &log})
-	invoke(t, f, request{})
 	if err := f.Close(); err != nil {
-		t.Fatalf("Close: %v", err)
+		t.Errorf("Close: %v", err)
 	}
-	if !strings.Contains(log.String(), "asked to end") {
-		t.Errorf("the function was not asked to end; its log is %q", log.String())
-	}
-	if _, err := f.Invoke(t.Context(), []byte(`{}`)); !errors.Is(err, hayate.ErrBusy) {
-		t.Errorf("Invoke after Close: %v, want busy", err)
+	if log.Len() != 0 {
+		t.Errorf("the function complains: %s", log.String())
 	}
 }
 
-func TestContextEnds(t *testing.T) {
+func TestNewWithoutACommand(t *testing.T) {
 	t.Parallel()
-	f := start(t, "serve", lambdahost.Config{})
-	invoke(t, f, request{})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	if _, err := f.Invoke(ctx, payload(t, request{Do: "hang"})); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Invoke: %v, want that its context ended", err)
+	if _, err := lambdahost.New(lambdahost.Config{}); !errors.Is(err, hayate.ErrInvalid) {
+		t.Errorf("New: %v, want invalid", err)
 	}
-	invoke(t, f, request{})
 }

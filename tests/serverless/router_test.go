@@ -22,26 +22,34 @@ import (
 )
 
 var (
-	server         mongotest.Server
-	functionBinary = sync.OnceValues(build)
+	server mongotest.Server
+	binary = sync.OnceValues(build)
+	// buildDir is where binaries are built to; TestMain makes and removes it.
+	buildDir string
 )
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	server.Stop()
-	if path, err := functionBinary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if mode := os.Getenv(envFunction); mode != "" {
+		runFunction(mode)
+		return
 	}
-	os.Exit(code)
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "hayate-functions-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(buildDir)
+	defer server.Stop()
+	return m.Run()
 }
 
 // build builds functions/router as it is deployed, but for the architecture.
 func build() (string, error) {
-	dir, err := os.MkdirTemp("", "hayate-function-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "bootstrap")
+	path := filepath.Join(buildDir, "bootstrap")
 	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", path, "../../functions/router")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -56,7 +64,7 @@ const lease = 500 * time.Millisecond
 // function returns the router function on a database; log takes what it says.
 func function(t *testing.T, uri string) (f *lambdahost.Function, log *bytes.Buffer) {
 	t.Helper()
-	path, err := functionBinary()
+	path, err := binary()
 	if err != nil {
 		t.Fatalf("build functions/router: %v", err)
 	}
