@@ -58,7 +58,7 @@ func start(c *Config) (*environment, error) {
 	}
 	e := &environment{name: c.Name, initDone: make(chan struct{}), initError: make(chan error, 1), work: make(chan *invocation), exited: make(chan struct{})}
 	e.srv = &http.Server{Handler: e.api(), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
-	go e.srv.Serve(l) // ends when wait closes the server
+	go func() { _ = e.srv.Serve(l) }() // ends when wait closes the server, and says just that
 
 	cmd := exec.Command(c.Command[0], c.Command[1:]...)
 	cmd.Dir = c.Dir
@@ -203,6 +203,6 @@ func (e *environment) stop() {
 // signal signals the process's group, of which it is the leader.
 func (e *environment) signal(s syscall.Signal) {
 	if e.alive() {
-		syscall.Kill(-e.cmd.Process.Pid, s) // gone already: that is what was wanted
+		_ = syscall.Kill(-e.cmd.Process.Pid, s) // gone already: that is what was wanted
 	}
 }

@@ -44,7 +44,7 @@ func (e *environment) next(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Trace-Id", fmt.Sprintf("Root=1-%08x-%s;Parent=%s;Sampled=0", inv.deadline.Unix(), randomHex(12), randomHex(8)))
 		h.Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
-		w.Write(inv.payload) // a process that has gone is noticed by its end
+		_, _ = w.Write(inv.payload) // a process that has gone is noticed by its end
 	case <-r.Context().Done():
 	case <-e.exited:
 	}
@@ -133,5 +133,5 @@ func refuse(w http.ResponseWriter, status int, typ, msg string) {
 func reply(w http.ResponseWriter, status int, v map[string]string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v) // a process that has gone is noticed by its end
+	_ = json.NewEncoder(w).Encode(v) // a process that has gone is noticed by its end
 }

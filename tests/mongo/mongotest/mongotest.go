@@ -144,7 +144,7 @@ func (s *Server) launch(java, jar string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() {
-		cmd.Process.Kill() // it did not answer; the read below ends
+		_ = cmd.Process.Kill() // it did not answer; the read below ends
 	})
 	defer stop()
 	port, err := bufio.NewReader(out).ReadString('\n')
@@ -166,6 +166,6 @@ func (s *Server) Stop() {
 		return
 	}
 	s.stdin.Close() // it ends with it; killing makes sure
-	s.cmd.Process.Kill()
-	s.cmd.Wait() // killed: the error says so
+	_ = s.cmd.Process.Kill() // it may have ended already
+	_ = s.cmd.Wait()         // killed: the error says so
 }
