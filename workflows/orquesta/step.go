@@ -11,8 +11,8 @@ import (
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
-// maxIdle bounds the tasks without an action that one step goes through: beyond
-// it a workflow is taken to run in circles.
+// maxIdle bounds the tasks without an action that one step goes through, unless the
+// workflow has half as many tasks: beyond it a workflow is taken to run in circles.
 const maxIdle = 10_000
 
 // New returns a run that has not started. id is what the run is called in the
@@ -99,6 +99,10 @@ func (s *stepper) tell(f *flow.Fact) (changed bool, err error) {
 	case flow.TimerDue:
 		return false, nil // delays are those of the children
 	case flow.PauseAsked:
+		if r.status == paused && !r.pauseAsked {
+			r.pauseAsked = true // it rests for a person; the answer shall not wake it
+			return true, nil
+		}
 		if !isActive(r.status) && r.status != retrying || r.status == canceling || r.pauseAsked {
 			return false, nil
 		}
@@ -209,6 +213,9 @@ func (s *stepper) child(c *flow.Child) (changed bool, err error) {
 	if err := r.update(e.node, e.route, ev); err != nil {
 		return false, err
 	}
+	if r.pauseAsked && r.status == running {
+		return true, r.request(pausing)
+	}
 	if isHeld(now) && !r.pauseAsked && r.held == 0 && (r.status == pausing || r.status == paused) {
 		return true, s.resume()
 	}
@@ -241,7 +248,7 @@ func (s *stepper) pump() error {
 				return err
 			}
 		}
-		if len(r.seq) > r.def.maxEntries || s.idle > maxIdle {
+		if len(r.seq) > r.def.maxEntries || s.idle > max(maxIdle, 2*len(r.def.graph.nodes)) {
 			s.stop()
 			break
 		}
@@ -255,7 +262,7 @@ func (s *stepper) pump() error {
 // stop fails a run that does not come to an end.
 func (s *stepper) stop() {
 	message := fmt.Sprintf("WorkflowLimitError: The workflow was stopped after %d tasks, more than the %d allowed.", len(s.seq), s.def.maxEntries)
-	if s.idle > maxIdle {
+	if len(s.seq) <= s.def.maxEntries {
 		message = fmt.Sprintf("WorkflowLimitError: The workflow was stopped because it went through %d tasks without an action at once: a loop without end.", s.idle)
 	}
 	s.logFailure(failure{message: message, route: -1})

@@ -54,10 +54,11 @@ func (c *chance) Uint64() uint64 {
 	return c.pcg.Uint64()
 }
 
-// Workflow shows a run to Orquesta's own functions.
+// Workflow shows a run to Orquesta's own functions. The variables are left out:
+// only ctx() asks for all of them, and gathering them is dear.
 func (e *env) Workflow() *yaql.Workflow {
 	if e.shown == nil {
-		w := &yaql.Workflow{Vars: e.vars.all(), Item: e.item, Status: e.statusOf}
+		w := &yaql.Workflow{Item: e.item, Status: e.statusOf}
 		if e.node != nil {
 			w.Task = &yaql.CurrentTask{ID: e.node.name, Route: int64(e.route), Result: e.result}
 		}
@@ -76,9 +77,11 @@ func newYAQLFunctions() *yaql.Functions {
 	own := map[string]yaql.Function{
 		// One variable is found without looking at the others.
 		"ctx": {Params: orquesta["ctx"].Params, Call: func(c *yaql.Call) (any, error) {
+			e := c.Env.(*env)
 			if name, ok := c.Args[0].(string); ok && name != "" {
-				return c.Env.(*env).variable(name)
+				return e.variable(name)
 			}
+			e.Workflow().Vars = e.vars.all()
 			return whole(c)
 		}},
 		"task": {Params: []yaql.Param{{Name: "task_id", Optional: true}, {Name: "route", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
