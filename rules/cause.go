@@ -185,7 +185,7 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 		pat = nil
 	}
 	if found == nil && c.op != opMissingValue {
-		return p.missingHint(c.root == "" && c.expr != nil, c.key, c.names, pat)
+		return p.missingHint(c.root == "" && c.expr != nil, c.key, c.way(p.v.w), pat)
 	}
 	if c.op == opMissingValue {
 		return &Hint{Cause: CauseValue, Text: "the field is there: " + quote(value.Str(found))}

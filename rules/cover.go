@@ -118,15 +118,15 @@ func (x *criterion) keys(c *census) cover {
 	case opInside:
 		return x.insideKeys(c)
 	case opLess, opGreater:
-		if !p.isNum || math.IsInf(p.num.lo, 0) {
+		if !p.isNum || math.IsInf(p.lo, 0) {
 			return cover{}
 		}
 		// Closed bounds, so that what a double cannot tell apart is still found.
 		a := unbounded()
 		if x.op == opLess {
-			a.hi = p.num.lo
+			a.hi = p.lo
 		} else {
-			a.lo = p.num.lo
+			a.lo = p.lo
 		}
 		return c.predicate(&predicate{x.path, []alternative{a}})
 	}

@@ -17,40 +17,69 @@ import (
 // be evaluated, ends it.
 type criteria struct{ list []criterion }
 
-// criterion is one condition: a key, an operator and a pattern.
+// criterion is one condition: a key, an operator and a pattern. Sets hold many
+// of them; what few need is behind pointers.
 type criterion struct {
-	key string
-	// path is where the key leads if it names members only; noPath otherwise.
-	path  pathID
-	names []string
-	root  string // the first name of a plain key: trigger, item, system
+	key  string
+	name string // the operator as written
+	// path is where the key leads if it names members of the data only; noPath
+	// otherwise.
+	path    pathID
+	op      operator
+	missing bool          // there is no type: never true
+	fold    textfold.Form // differences that do not count
+	pattern pattern
+	*uncommon
+}
+
+// uncommon is what criteria on plain keys do without.
+type uncommon struct {
+	root  string   // the first name of a key that is names only: item, system …
+	names []string // those behind it
 	expr  *jsonpath.Path
 	wrong error // why the key cannot be read
 
-	op      operator
-	name    string // the operator as written
-	missing bool   // there is no type: never true
-	pattern pattern
-	// condition and children belong to search.
-	condition string
+	condition string // of search, as are the children
 	children  []criterion
-	fold      textfold.Form // differences that do not count
-	unknown   []string      // members that mean nothing
+	unknown   []string // members that mean nothing
+}
+
+// plain is what every criterion without uncommon parts shares; nothing writes
+// to it.
+var plain = &uncommon{}
+
+// own makes the uncommon parts the criterion's own.
+func (c *criterion) own() *uncommon {
+	if c.uncommon == plain {
+		c.uncommon = &uncommon{}
+	}
+	return c.uncommon
 }
 
 // pattern is a criterion's operand.
 type pattern struct {
-	val    any // of a string: as StackStorm's template engine would leave it
-	text   string
+	val   any // of a string: as StackStorm's template engine would leave it
+	text  string
+	lower string // text in lower case, for the operators that ignore case
+	lo    float64
+	*compiledPattern
+
 	isText bool
-	num    alternative // of a number
-	isNum  bool
-	lower  string // text in lower case, for the operators that ignore case
-	tmpl   *template
-	re     *pyre.Regexp
-	reErr  error
-	doc    doc
+	isNum  bool // lo is its value
+	long   bool // it has more digits than a double holds
 }
+
+// compiledPattern is what few patterns are compiled to.
+type compiledPattern struct {
+	tmpl  *template
+	re    *pyre.Regexp
+	reErr error
+	doc   doc // as written, where it was asked for
+}
+
+// literal is what patterns share that are compiled to nothing; nothing writes
+// to it.
+var literal = &compiledPattern{}
 
 // needError says which datastore keys an evaluation needs first.
 type needError struct{ keys []string }
@@ -88,11 +117,12 @@ func readCriterionList(g *grower, bad *problems, at []string, d *doc, root strin
 var criterionKeys = []string{"type", "pattern", "condition", "fold"}
 
 func readCriterion(g *grower, bad *problems, at []string, key string, d *doc, root string) criterion {
-	c := criterion{key: key, path: noPath}
+	c := criterion{key: key, path: noPath, uncommon: plain, pattern: pattern{compiledPattern: literal}}
 	c.readKey(g, root)
 	for _, k := range d.keys {
 		if !slices.Contains(criterionKeys, k) {
-			c.unknown = append(c.unknown, k)
+			u := c.own()
+			u.unknown = append(u.unknown, k)
 		}
 	}
 	typ, ok := d.get("type")
@@ -113,7 +143,7 @@ func readCriterion(g *grower, bad *problems, at []string, key string, d *doc, ro
 		c.fold = readFolding(bad, append(slices.Clip(at), "fold"), f, c.op)
 	}
 	if cond, ok := d.get("condition"); ok && cond.kind == kindString {
-		c.condition = cond.text
+		c.own().condition = cond.text
 	}
 	p, ok := d.get("pattern")
 	if !ok {
@@ -124,9 +154,12 @@ func readCriterion(g *grower, bad *problems, at []string, key string, d *doc, ro
 			bad.add(append(slices.Clip(at), "pattern"), "search takes criteria over item.…, found %s", p.describe())
 			return c
 		}
-		c.children = readCriterionList(g, bad, append(slices.Clip(at), "pattern"), p, "item")
+		c.own().children = readCriterionList(g, bad, append(slices.Clip(at), "pattern"), p, "item")
 	}
 	c.readPattern(p, true)
+	if g.keep {
+		c.pattern.own().doc = *p
+	}
 	return c
 }
 
@@ -134,41 +167,69 @@ func readCriterion(g *grower, bad *problems, at []string, key string, d *doc, ro
 // be read fails when it is evaluated.
 func (c *criterion) readKey(g *grower, root string) {
 	key, _, _ := strings.Cut(c.key, "#")
-	if c.expr, c.wrong = jsonpath.Parse(key); c.wrong != nil {
+	expr, err := jsonpath.Parse(key)
+	if err != nil {
+		c.own().wrong = err
 		return
 	}
-	names, ok := c.expr.Fields()
-	if !ok || len(names) < 2 {
-		return
+	names, ok := expr.Fields()
+	switch {
+	case !ok || len(names) < 2:
+		c.own().expr = expr
+	case root == "trigger" && names[0] == root:
+		c.path = g.data(names[1:], true)
+	default:
+		u := c.own()
+		u.root, u.names = names[0], names[1:]
 	}
-	c.expr, c.root, c.names = nil, names[0], names[1:]
-	if root == "trigger" && c.root == root {
-		c.path = g.data(c.names, true)
+}
+
+// way is the names that a key of names leads along, behind the first one.
+func (c *criterion) way(w *paths) []string {
+	if c.path != noPath {
+		return w.names(c.path)
 	}
+	return c.names
 }
 
 // readPattern compiles the operand. With templates, strings go through the
 // template engine first, as in a rule.
 func (c *criterion) readPattern(d *doc, templates bool) {
 	p := &c.pattern
-	p.doc = *d
+	p.compiledPattern = literal
 	p.val = d.value()
 	switch d.kind {
 	case kindString:
 		p.text, p.isText = d.text, true
 		if templates {
-			if p.tmpl = newTemplate(d.text); p.tmpl != nil {
+			if t := newTemplate(d.text); t != nil {
+				p.own().tmpl = t
 				p.isText = false
 				return
 			}
 			p.text = plainTemplate(d.text)
 			p.val = p.text
 		}
-		p.lower = lower(p.text)
+		switch c.op {
+		case opEqualsFold, opHasFold, opHasNotFold, opStartsFold, opEndsFold:
+			p.lower = lower(p.text)
+		}
 	case kindNumber:
-		p.num, p.isNum = numberAlternative(d.text), true
+		n := numberAlternative(d.text)
+		p.lo, p.long, p.isNum = n.lo, n.long, true
 	}
-	p.re, p.reErr = compileRegex(c.op, p.val)
+	if re, err := compileRegex(c.op, p.val); re != nil || err != nil {
+		own := p.own()
+		own.re, own.reErr = re, err
+	}
+}
+
+// own makes the compiled parts the pattern's own.
+func (p *pattern) own() *compiledPattern {
+	if p.compiledPattern == literal {
+		p.compiledPattern = &compiledPattern{}
+	}
+	return p.compiledPattern
 }
 
 // value turns a part of a rule into a value for expressions.
@@ -268,13 +329,13 @@ func (c *criterion) direct(v *view) (ok, done bool) {
 		ok, done = c.pattern.equals(f)
 		return ok != (c.op == opNotEquals), done
 	case opLess, opGreater:
-		if f == nil || f.kind != kindNumber || !c.pattern.isNum || c.pattern.num.long || f.number() != f.num || f.flags&numLong != 0 {
+		if f == nil || f.kind != kindNumber || !c.pattern.isNum || c.pattern.long || f.number() != f.num || f.flags&numLong != 0 {
 			return false, false
 		}
 		if c.op == opLess {
-			return f.num < c.pattern.num.lo, true
+			return f.num < c.pattern.lo, true
 		}
-		return f.num > c.pattern.num.lo, true
+		return f.num > c.pattern.lo, true
 	}
 	if f == nil || f.kind != kindString || !c.pattern.isText {
 		return false, false
@@ -331,9 +392,9 @@ func (p *pattern) equals(f *field) (equal, done bool) {
 		if p.isText {
 			return false, true
 		}
-		if p.isNum && !p.num.long {
+		if p.isNum && !p.long {
 			if x := f.number(); f.flags&numLong == 0 {
-				return x == p.num.lo, true
+				return x == p.lo, true
 			}
 		}
 	case kindTrue, kindFalse:
@@ -360,6 +421,9 @@ func (c *criterion) found(ev *evaluation) (any, error) {
 		return ev.fieldValue(c.path)
 	case c.root == "system":
 		return ev.stored("system." + strings.Join(c.names, "."))
+	}
+	if c.path != noPath {
+		return ev.walk("trigger", c.way(ev.view.w))
 	}
 	return ev.walk(c.root, c.names)
 }

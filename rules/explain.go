@@ -136,7 +136,7 @@ type explainer struct {
 
 func explain(r *hayate.Rule, e *hayate.Event, values map[string]string) (Explanation, []string) {
 	p := &explainer{x: Explanation{Rule: r.Ref(), Enabled: r.Enabled, SameTrigger: true}, rule: r}
-	g := &grower{w: newPaths()}
+	g := &grower{w: newPaths(), keep: true}
 	c, bad := compileRule(g, r)
 	if len(bad) > 0 {
 		p.x.Error = errors.Join(bad...).Error()

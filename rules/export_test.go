@@ -19,7 +19,7 @@ func Operate(name string, val, pattern json.RawMessage, condition *string, now t
 	}
 	d, _ := parseDoc(pattern)
 	x, _ := parseDoc(val)
-	c := criterion{name: "search", op: o, path: noPath}
+	c := criterion{name: "search", op: o, path: noPath, uncommon: &uncommon{}}
 	if condition != nil {
 		c.condition = *condition
 	}

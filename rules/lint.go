@@ -58,7 +58,7 @@ func (l *linter) add(s Severity, code, fix string, field []string, format string
 
 func (l *linter) lint(r *hayate.Rule) {
 	l.rule = r
-	g := &grower{w: newPaths()}
+	g := &grower{w: newPaths(), keep: true}
 	c, bad := compileRule(g, r)
 	if len(bad) > 0 {
 		for _, err := range bad {
@@ -212,8 +212,8 @@ func contradict(a, b *criterion, first bool) string {
 			return "that wants the field to be absent"
 		}
 	case opGreater:
-		if b.op == opLess && a.pattern.isNum && b.pattern.isNum && a.pattern.num.lo >= b.pattern.num.lo {
-			return fmt.Sprintf("nothing is greater than %s and less than %s", a.pattern.num.text, b.pattern.num.text)
+		if b.op == opLess && a.pattern.isNum && b.pattern.isNum && a.pattern.lo >= b.pattern.lo {
+			return fmt.Sprintf("nothing is greater than %s and less than %s", value.Str(a.pattern.val), value.Str(b.pattern.val))
 		}
 	}
 	return ""

@@ -112,6 +112,7 @@ func (n *node) insert(k kid) {
 type grower struct {
 	w     *paths
 	owned bool
+	keep  bool            // criteria keep their patterns as written, for people
 	maps  map[uint32]bool // nodes whose index is ours
 }
 
