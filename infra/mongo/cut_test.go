@@ -205,8 +205,8 @@ func prepared(t *testing.T, prepare func(context.Context, *mongo.Store) error) (
 }
 
 // TestCut has the process die at each command of an act in turn, before the
-// server has carried it out and after. What is left shows as nothing of the act
-// or all of it, and the act may be repeated.
+// server has carried it out and after, or lose just the answer and live. What is
+// left shows as nothing of the act or all of it, and the act may be repeated.
 func TestCut(t *testing.T) {
 	t.Parallel()
 	for name, a := range acts {
@@ -224,10 +224,10 @@ func TestCut(t *testing.T) {
 				t.Fatalf("the act sends %d commands and changes nothing", commands)
 			}
 			for n := 1; n <= commands; n++ {
-				for _, done := range []bool{false, true} {
-					t.Run(fmt.Sprintf("command %d, done %t", n, done), func(t *testing.T) {
+				for _, c := range []struct{ done, dead bool }{{false, true}, {true, true}, {true, false}} {
+					t.Run(fmt.Sprintf("command %d, done %t, dead %t", n, c.done, c.dead), func(t *testing.T) {
 						direct, cut, p := prepared(t, a.prepare)
-						p.Arm(mongotest.Cut{At: n, After: done, Dead: true})
+						p.Arm(mongotest.Cut{At: n, After: c.done, Dead: c.dead})
 						err := a.act(t.Context(), cut)
 						if err != nil && !errors.Is(err, hayate.ErrBusy) {
 							t.Errorf("the act ended with %v, want busy: its outcome is unknown", err)
@@ -252,7 +252,7 @@ func TestCut(t *testing.T) {
 					})
 				}
 			}
-			t.Logf("%d commands, cut %d times", commands, 2*commands)
+			t.Logf("%d commands, cut %d times", commands, 3*commands)
 		})
 	}
 }

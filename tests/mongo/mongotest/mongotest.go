@@ -165,7 +165,7 @@ func (s *Server) Stop() {
 	if s.cmd == nil {
 		return
 	}
-	s.stdin.Close() // it ends with it; killing makes sure
+	s.stdin.Close()          // it ends with it; killing makes sure
 	_ = s.cmd.Process.Kill() // it may have ended already
 	_ = s.cmd.Wait()         // killed: the error says so
 }
