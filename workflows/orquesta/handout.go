@@ -161,13 +161,13 @@ func (r *Run) renderItems(h *handout, p *taskProgram, env *env) error {
 	if limit >= 0 {
 		limit = max(limit-set.active(), 0)
 	}
-	todo := set.nextUnset(limit)
+	batch := set.nextUnset(limit)
 	from := 0
 	render := func(i int) (action, error) {
 		env.item, env.shown = itemValue(p.task.with.names, set.list[i]), nil
 		return r.renderAction(p, env, i)
 	}
-	for _, i := range todo {
+	for _, i := range batch {
 		a, err := render(i)
 		if err != nil {
 			return err

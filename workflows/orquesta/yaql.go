@@ -3,6 +3,7 @@ package orquesta
 import (
 	"errors"
 	"math/rand/v2"
+	"regexp"
 	"time"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
@@ -13,7 +14,37 @@ import (
 // yaqlText is a text with YAQL in it.
 type yaqlText struct{ t *yaql.Template }
 
-func compileYAQL(s string) program { return yaqlText{yaql.NewTemplate(s)} }
+func compileYAQL(s string) program {
+	t := yaqlText{yaql.NewTemplate(s)}
+	if m := askedStatus.FindStringSubmatch(s); m != nil {
+		return statusCondition{t, m[1]}
+	}
+	return t
+}
+
+// askedStatus are the conditions that most transitions have. They are answered
+// without YAQL.
+var askedStatus = regexp.MustCompile(`^<%[ \t]*(succeeded|failed|completed)\(\)[ \t]*%>$`)
+
+// statusCondition asks for the status of the current task.
+type statusCondition struct {
+	yaqlText
+	function string
+}
+
+func (c statusCondition) run(e *env) (any, error) {
+	status, err := e.current()
+	if err != nil {
+		return c.yaqlText.run(e) // it words the error
+	}
+	switch c.function {
+	case "succeeded":
+		return status == succeeded, nil
+	case "failed":
+		return status == failed, nil
+	}
+	return status.Completed(), nil
+}
 
 func (y yaqlText) run(e *env) (any, error) {
 	v, err := y.t.Eval(&yaql.Context{Functions: yaqlFunctions, Env: e, Now: e.now, Rand: e.rand()},
