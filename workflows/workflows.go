@@ -127,6 +127,15 @@ func (d *Definition) Digest() string { return d.digest }
 // Graph shows the definition.
 func (d *Definition) Graph() Graph { return d.program.Graph() }
 
+// Contents checks the actions that a definition names, and what it gives them,
+// against those that there are. Dialects that cannot tell find nothing.
+func (d *Definition) Contents(find flow.FindAction) []Problem {
+	if c, ok := d.program.(flow.Checker); ok {
+		return c.Contents(find)
+	}
+	return nil
+}
+
 // Run is the state of one run, in memory: what Step works on. It may be used by
 // one caller at a time.
 type Run struct {

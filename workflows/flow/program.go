@@ -27,6 +27,15 @@ type Run interface {
 	Tasks() []Task
 }
 
+// FindAction returns the parameters of an action, its runner's among them, and
+// whether there is such an action.
+type FindAction func(ref string) (hayate.Parameters, bool)
+
+// Checker is a Program that can check the actions it names.
+type Checker interface {
+	Contents(find FindAction) []Problem
+}
+
 // Graph is a definition as nodes and edges, for people to look at.
 type Graph struct {
 	Nodes []Node `json:"nodes"`

@@ -200,3 +200,20 @@ func TestAnswerDoesNotWakeAPausedRun(t *testing.T) {
 		t.Errorf("ended %s", w.ended().Status)
 	}
 }
+
+func TestContentsAreThoseOfTheRegistry(t *testing.T) {
+	def := parse(t, "version: 1.0\ntasks:\n  a: {action: core.echo other=1}\n  b: {action: core.gone}\n  c: {action: echo}\n  d: {action: \"<% list(1) %>\"}\n  e: {action: core.echo message=1}\n  f: {action: core.echo, input: \"<% dict() %>\"}\n")
+	var got []string
+	for _, p := range def.Contents(func(ref string) (hayate.Parameters, bool) {
+		return hayate.Parameters{{Name: "message", Required: true}, {Name: "style", Required: true, Default: []byte(`"x"`)}}, ref == "core.echo"
+	}) {
+		got = append(got, p.SpecPath+": "+p.Message)
+	}
+	want := `tasks.a.input: Action "core.echo" is missing required input "message".
+tasks.a.input: Action "core.echo" has unexpected input "other".
+tasks.b.action: The action "core.gone" is not registered in the database.
+tasks.c.action: The action reference "echo" is not formatted correctly.`
+	if strings.Join(got, "\n") != want {
+		t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), want)
+	}
+}
