@@ -1,7 +1,9 @@
 package orquesta
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sort"
@@ -247,6 +249,8 @@ func TestConformanceScenarios(t *testing.T) {
 type replay struct {
 	where string
 	run   *Run
+	head  []byte // what the steps stored
+	store map[string]json.RawMessage
 	leaks bool // the reference's contexts leaked into one another
 	first [3]string
 }
@@ -268,8 +272,10 @@ func (p *replay) play(def *Definition, sc any) {
 	}
 	ctx, _ := get(sc, "context").(*value.Map)
 	inputs, _ := get(sc, "inputs").(*value.Map)
+	p.store = map[string]json.RawMessage{}
 	p.run.begin()
 	p.run.initialize(ctx, inputs)
+	p.keep()
 	for i, step := range listOf(get(sc, "steps")) {
 		p.step(i, step)
 	}
@@ -279,8 +285,13 @@ func (p *replay) play(def *Definition, sc any) {
 // step applies a step. Datastore values that it asks for and a scenario does not
 // give do not exist.
 func (p *replay) step(i int, step any) {
+	if text(get(step, "op")) == "checkpoint" {
+		p.reload(i)
+		return
+	}
 	was := p.first
 	p.try(i, step)
+	defer p.keep()
 	if len(p.run.needs) == 0 {
 		return
 	}
@@ -292,15 +303,30 @@ func (p *replay) step(i int, step any) {
 	p.try(i, step)
 }
 
+// keep stores what the last step changed.
+func (p *replay) keep() {
+	d := p.run.delta()
+	p.head = d.Head
+	maps.Copy(p.store, d.Entries)
+}
+
+// reload rebuilds the run from what was stored.
+func (p *replay) reload(i int) {
+	r, err := Load(p.run.def, p.head, p.store)
+	if err != nil {
+		p.differ(0, "step %d checkpoint: %v", i, err)
+		return
+	}
+	r.values = p.run.values
+	p.run = r
+}
+
 func (p *replay) try(i int, step any) {
 	r := p.run
 	out := get(step, "out")
 	op := text(get(step, "op"))
 	before := len(r.errors)
 	r.begin()
-	if r.base.errors < 0 || op == "checkpoint" {
-		return
-	}
 	var err error
 	at := fmt.Sprintf("step %d %s", i, op)
 	switch op {

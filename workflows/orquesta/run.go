@@ -225,6 +225,18 @@ func (r *Run) touch(e *entry) {
 	e.step = r.step
 }
 
+// forget lets go of what a step that succeeded kept to be undone.
+func (r *Run) forget() {
+	if cap(r.undo) > maxKept {
+		r.undo, r.dirty, r.items, r.results = nil, nil, nil, nil
+	}
+	clear(r.undo)
+	r.undo = r.undo[:0]
+}
+
+// maxKept is how large the scratch lists of a run at rest may be.
+const maxKept = 256
+
 func (r *Run) count(s hayate.Status, by int) {
 	if isActive(s) {
 		r.active += by

@@ -71,7 +71,9 @@ func (r *Run) Step(f flow.Fact) (flow.Delta, []flow.Command, error) {
 		r.rollback()
 		return flow.Delta{}, nil, err
 	}
-	return r.delta(), s.commands, nil
+	d := r.delta()
+	r.forget()
+	return d, s.commands, nil
 }
 
 func wrapStep(err error, kind flow.FactKind) error {
