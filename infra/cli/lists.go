@@ -101,11 +101,14 @@ func (a *app) listOnce(ctx context.Context, path string, q url.Values, cols []co
 	return r.body, nil
 }
 
-// nameOf says what -o name prints: the reference where there is one.
+// nameOf says what -o name prints: what the first column calls a thing by.
 func nameOf(cols []column) string {
-	for _, c := range cols {
-		if c.title == "REF" {
+	if len(cols) > 0 {
+		switch cols[0].title {
+		case "REF":
 			return "ref"
+		case "NAME":
+			return "name"
 		}
 	}
 	return "id"
