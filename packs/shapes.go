@@ -14,14 +14,13 @@ type shapes struct {
 }
 
 var (
-	isMapping  = kindSet(yamldoc.Mapping)
-	isList     = kindSet(yamldoc.Sequence)
-	isText     = kindSet(yamldoc.String)
-	isBool     = kindSet(yamldoc.Bool)
-	isNumber   = kindSet(yamldoc.Int, yamldoc.Float)
-	isInteger  = kindSet(yamldoc.Int)
-	isScalar   = kindSet(yamldoc.Bool, yamldoc.Int, yamldoc.Float, yamldoc.String, yamldoc.Timestamp)
-	isAnything = kinds(0)
+	isMapping = kindSet(yamldoc.Mapping)
+	isList    = kindSet(yamldoc.Sequence)
+	isText    = kindSet(yamldoc.String)
+	isBool    = kindSet(yamldoc.Bool)
+	isNumber  = kindSet(yamldoc.Int, yamldoc.Float)
+	isInteger = kindSet(yamldoc.Int)
+	isScalar  = kindSet(yamldoc.Bool, yamldoc.Int, yamldoc.Float, yamldoc.String, yamldoc.Timestamp)
 
 	wordName     = regexp.MustCompile(`^[\pL\pN_]+$`) // Python's ^\w+$
 	packRef      = regexp.MustCompile(`^[a-z0-9_]+$`)

@@ -18,7 +18,7 @@ const (
 // output stores the lines of one attempt, in order, with secrets masked.
 type output struct {
 	r       *Router
-	ctx     context.Context // of one attempt; it ends with Run
+	ctx     context.Context //nolint:containedctx // of one attempt: lines come by a callback that carries none
 	hold    Hold
 	secrets *mask.Masker
 

@@ -299,7 +299,7 @@ type activeAttempts struct {
 type activeAttempt struct {
 	hold   Hold
 	cancel context.CancelCauseFunc
-	ctx    context.Context
+	ctx    context.Context //nolint:containedctx // its cause tells why the attempt was stopped
 }
 
 var (
@@ -307,8 +307,8 @@ var (
 	errStopped = errors.New("the worker is stopping")
 )
 
-func (a *activeAttempt) lost() bool      { return context.Cause(a.ctx) == errLost }
-func (a *activeAttempt) abandoned() bool { return context.Cause(a.ctx) == errStopped }
+func (a *activeAttempt) lost() bool      { return errors.Is(context.Cause(a.ctx), errLost) }
+func (a *activeAttempt) abandoned() bool { return errors.Is(context.Cause(a.ctx), errStopped) }
 
 func (a *activeAttempts) init() { a.m = map[hayate.ExecutionID]*activeAttempt{} }
 

@@ -50,15 +50,15 @@ func (cr *criteria) each(c *census, f func(cover)) {
 }
 
 // failures says where the criterion fails.
-func (x *criterion) failures(c *census) failures {
+func (c *criterion) failures(n *census) failures {
 	switch {
-	case x.missing:
+	case c.missing:
 		return failures{}
-	case x.wrong != nil, x.expr != nil, x.pattern.tmpl != nil, x.pattern.reErr != nil, x.fold != 0, x.root == "system":
+	case c.wrong != nil, c.expr != nil, c.pattern.tmpl != nil, c.pattern.reErr != nil, c.fold != 0, c.root == "system":
 		return failures{unknown: true}
 	}
-	p := &x.pattern
-	switch x.op {
+	p := &c.pattern
+	switch c.op {
 	case opEquals, opNotEquals, opExistsValue, opMissingValue:
 		return failures{}
 	case opSearch, opYounger, opOlder:
@@ -67,68 +67,68 @@ func (x *criterion) failures(c *census) failures {
 	if p.val == nil {
 		return failures{} // false before anything can fail
 	}
-	switch x.op {
+	switch c.op {
 	case opInside, opNotInside:
 		if _, ok := p.val.(value.List); ok {
 			return failures{}
 		}
-		return x.failsUnless(c, keyNotText, p.isText)
+		return c.failsUnless(n, keyNotText, p.isText)
 	case opLess, opGreater:
 		if p.isText {
-			return x.failsUnless(c, keyNotText, true)
+			return c.failsUnless(n, keyNotText, true)
 		}
-		return x.failsUnless(c, keyNotNumber, p.isNum)
+		return c.failsUnless(n, keyNotNumber, p.isNum)
 	}
-	return x.failsUnless(c, keyNotText, p.isText)
+	return c.failsUnless(n, keyNotText, p.isText)
 }
 
 // failsUnless says that the criterion fails only where the value is not of a kind.
-func (x *criterion) failsUnless(c *census, k keyKind, known bool) failures {
-	if !known || x.path == noPath {
+func (c *criterion) failsUnless(n *census, k keyKind, known bool) failures {
+	if !known || c.path == noPath {
 		return failures{unknown: true}
 	}
-	out := key{kind: k, path: x.path}
-	if c.frozen {
-		c.rate(&out)
+	out := key{kind: k, path: c.path}
+	if n.frozen {
+		n.rate(&out)
 	} else {
-		c.note(&out)
+		n.note(&out)
 	}
 	return failures{keys: []key{out}}
 }
 
 // keys is the cover of the events in which the criterion is true; not ok where
 // the index cannot tell.
-func (x *criterion) keys(c *census) cover {
-	if x.missing {
+func (c *criterion) keys(n *census) cover {
+	if c.missing {
 		return cover{ok: true} // never true
 	}
-	if x.path == noPath {
+	if c.path == noPath {
 		return cover{}
 	}
-	p := &x.pattern
+	p := &c.pattern
 	never := cover{ok: true}
-	if p.val == nil && x.op != opExistsValue && x.op != opMissingValue && x.op != opNotEquals {
+	if p.val == nil && c.op != opExistsValue && c.op != opMissingValue && c.op != opNotEquals {
 		return never
 	}
-	switch x.op {
+	switch c.op {
 	case opExistsValue:
-		return c.predicate(&predicate{x.path, []alternative{{op: opExists}}})
+		return n.predicate(&predicate{c.path, []alternative{{op: opExists}}})
 	case opEquals:
-		return x.equalKeys(c, p.val)
+		return c.equalKeys(n, p.val)
 	case opInside:
-		return x.insideKeys(c)
+		return c.insideKeys(n)
 	case opLess, opGreater:
 		if !p.isNum || math.IsInf(p.lo, 0) {
 			return cover{}
 		}
 		// Closed bounds, so that what a double cannot tell apart is still found.
 		a := unbounded()
-		if x.op == opLess {
+		if c.op == opLess {
 			a.hi = p.lo
 		} else {
 			a.lo = p.lo
 		}
-		return c.predicate(&predicate{x.path, []alternative{a}})
+		return n.predicate(&predicate{c.path, []alternative{a}})
 	}
 	if !p.isText {
 		return cover{}
@@ -136,30 +136,30 @@ func (x *criterion) keys(c *census) cover {
 	var a alternative
 	ascii := isASCII(p.lower)
 	switch {
-	case x.op == opStarts:
+	case c.op == opStarts:
 		a = alternative{op: opPrefix, text: p.text}
-	case x.op == opEnds:
+	case c.op == opEnds:
 		a = alternative{op: opSuffix, text: p.text}
-	case x.op == opHas:
+	case c.op == opHas:
 		a = alternative{op: opContains, text: p.text}
-	case x.op == opEqualsFold && ascii:
+	case c.op == opEqualsFold && ascii:
 		a = alternative{op: opFold, text: p.lower}
-	case x.op == opStartsFold && ascii:
+	case c.op == opStartsFold && ascii:
 		a = alternative{op: opPrefixFold, text: p.lower}
-	case x.op == opEndsFold && ascii:
+	case c.op == opEndsFold && ascii:
 		a = alternative{op: opSuffixFold, text: p.lower}
-	case x.op == opRegex || x.op == opMatchRegex:
+	case c.op == opRegex || c.op == opMatchRegex:
 		t := requiredText(p.text)
 		if len(t) < pieceSize {
 			return cover{}
 		}
 		a = alternative{op: opContains, text: t}
-	case x.op == opMatchWildcard:
+	case c.op == opMatchWildcard:
 		a = alternative{op: opWildcard, text: looseWildcard(p.text)}
 	default:
 		return cover{}
 	}
-	return c.predicate(&predicate{x.path, []alternative{a}})
+	return n.predicate(&predicate{c.path, []alternative{a}})
 }
 
 // looseWildcard turns a shell pattern into a wildcard that matches at least as
@@ -219,19 +219,19 @@ func requiredText(pattern string) string {
 }
 
 // equalKeys covers the values that Python holds equal to v.
-func (x *criterion) equalKeys(c *census, v any) cover {
+func (c *criterion) equalKeys(n *census, v any) cover {
 	switch v := v.(type) {
 	case string:
-		return c.predicate(&predicate{x.path, []alternative{{op: opString, text: v}}})
+		return n.predicate(&predicate{c.path, []alternative{{op: opString, text: v}}})
 	case bool:
-		return x.truthKeys(c, v)
+		return c.truthKeys(n, v)
 	}
 	if f, ok := toFloat(v); ok {
-		n := numberAlternative(value.Str(v))
-		n.lo = f
-		cv := c.predicate(&predicate{x.path, []alternative{n}})
+		num := numberAlternative(value.Str(v))
+		num.lo = f
+		cv := n.predicate(&predicate{c.path, []alternative{num}})
 		if f == 0 || f == 1 {
-			cv = x.truthKeys(c, f == 1)
+			cv = c.truthKeys(n, f == 1)
 		}
 		return cv
 	}
@@ -239,23 +239,23 @@ func (x *criterion) equalKeys(c *census, v any) cover {
 }
 
 // truthKeys covers a truth value and the number that equals it.
-func (x *criterion) truthKeys(c *census, v bool) cover {
+func (c *criterion) truthKeys(n *census, v bool) cover {
 	alts := []alternative{{op: opFalse}, numberAlternative("0")}
 	if v {
 		alts = []alternative{{op: opTrue}, numberAlternative("1")}
 	}
-	return c.predicate(&predicate{x.path, alts})
+	return n.predicate(&predicate{c.path, alts})
 }
 
 // insideKeys covers the members of a list.
-func (x *criterion) insideKeys(c *census) cover {
-	l, ok := x.pattern.val.(value.List)
+func (c *criterion) insideKeys(n *census) cover {
+	l, ok := c.pattern.val.(value.List)
 	if !ok {
 		return cover{}
 	}
 	all := cover{ok: true}
 	for _, v := range l {
-		all = both(all, x.equalKeys(c, v))
+		all = both(all, c.equalKeys(n, v))
 	}
 	return all
 }

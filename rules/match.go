@@ -24,12 +24,11 @@ type Match struct {
 // Scratch is the memory that matching reuses from event to event. It serves one
 // goroutine at a time; what Match returns is valid until its next use.
 type Scratch struct {
-	view   view
-	eval   evaluation
-	found  []uint32
-	backs  []backstop
-	out    []Match
-	ranged []uint32
+	view  view
+	eval  evaluation
+	found []uint32
+	backs []backstop
+	out   []Match
 }
 
 // backstop is a rule that waits for the verdict on all others.

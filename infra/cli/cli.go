@@ -70,7 +70,6 @@ type app struct {
 	World
 	server    string
 	tokenFile string
-	data      string
 	output    string
 	color     string
 	timeForm  string

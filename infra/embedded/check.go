@@ -45,7 +45,7 @@ func (s *Store) Check(ctx context.Context) ([]string, error) {
 }
 
 type checker struct {
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // of one call of Check
 	tx    *sql.Tx
 	blobs *Blobs
 	found findings

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func FuzzReadRecord(f *testing.F) {
 				t.Fatalf("event cannot be read again: %v", err)
 			}
 		}
-		if _, err := readCounts(b); err != nil && err != errRecord {
+		if _, err := readCounts(b); err != nil && !errors.Is(err, errRecord) {
 			t.Fatalf("counts: %v", err)
 		}
 	})

@@ -21,7 +21,6 @@ type purge struct {
 	q      router.PurgeQuery
 	cursor int64 // the newest number that was looked at
 	done   bool  // nothing more is to be removed
-	blobs  []string
 }
 
 // Purge implements router.Upkeep. A tree that is larger than the limit is

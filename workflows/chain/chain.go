@@ -3,7 +3,6 @@
 package chain
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -224,7 +223,7 @@ func (p *parser) params(n *yamldoc.Node, path string) []param {
 	}
 	var out []param
 	for _, e := range n.Entries() {
-		v, err := value.Decode(json.RawMessage(e.Value.JSON()))
+		v, err := value.Decode(e.Value.JSON())
 		if err != nil {
 			p.problem(e.Value, path+"."+e.Name(), "%v", err)
 			continue

@@ -25,7 +25,7 @@ func (s *stepper) evaluateItems(e *entry) bool {
 			it.names, it.lists = append(it.names, spec.name), append(it.lists, l)
 		}
 		if err != nil {
-			if foreign(err) == err {
+			if foreign(err) == err { //nolint:errorlint // identity is the question: foreign returns what it was given unless it is a need
 				s.fail(e, err)
 			}
 			return false

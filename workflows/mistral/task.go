@@ -262,7 +262,7 @@ func orEmpty(m *value.Map) *value.Map {
 }
 
 func (s *stepper) answerError(e *entry, item int, err error) {
-	if foreign(err) != err {
+	if foreign(err) != err { //nolint:errorlint // identity is the question: foreign returns what it was given unless it is a need
 		return // a need: the step is told again
 	}
 	s.touch(e).info = err.Error()
@@ -360,7 +360,7 @@ func (s *stepper) publish(e *entry, st state) bool {
 
 // breakOff fails a workflow because an expression of it cannot be evaluated.
 func (s *stepper) breakOff(e *entry, what string, err error) {
-	if foreign(err) != err {
+	if foreign(err) != err { //nolint:errorlint // identity is the question: foreign returns what it was given unless it is a need
 		return
 	}
 	f := s.frames[e.frame]

@@ -216,7 +216,7 @@ func isKind(v any, kind string) bool {
 func uniqueItems(l value.List) bool {
 	seen := make(map[any]bool, len(l))
 	for _, v := range l {
-		k := any(value.HashKey(v))
+		k := value.HashKey(v)
 		if b, ok := v.(bool); ok {
 			k = [2]bool{true, b} // True is no second 1 here
 		}

@@ -230,7 +230,7 @@ func answer(env *jinja.Env, mode string, expr any, context *value.Map) (string, 
 func shown(v any) any {
 	switch v := v.(type) {
 	case *value.Set:
-		return value.MapOf("$set", shown(value.List(v.Items())))
+		return value.MapOf("$set", shown(v.Items()))
 	case value.List:
 		out := value.List{}
 		for _, x := range v {

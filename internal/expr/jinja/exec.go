@@ -408,8 +408,8 @@ func (m *macro) attr(name string) (any, bool) {
 	return nil, false
 }
 
-func (n *macroStmt) exec(s *state) error {
-	s.scope.set(n.name, &macro{n, s.scope})
+func (m *macroStmt) exec(s *state) error {
+	s.scope.set(m.name, &macro{m, s.scope})
 	return s.grow(64)
 }
 

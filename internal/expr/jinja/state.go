@@ -41,7 +41,6 @@ type scope struct {
 	parent *scope
 	names  []string
 	vals   []any
-	loop   *loop // the loop whose body this is
 }
 
 func (s *state) push() *scope {

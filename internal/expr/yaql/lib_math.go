@@ -236,7 +236,7 @@ func doPow(f *frame) (any, error) {
 func doSign(f *frame) (any, error) {
 	switch v := f.args[0].(type) {
 	case int64:
-		return int64(min(1, max(-1, v))), nil
+		return min(1, max(-1, v)), nil
 	case *big.Int:
 		return int64(v.Sign()), nil
 	case float64:
