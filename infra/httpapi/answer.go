@@ -83,7 +83,11 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func message(err, kind error) string {
 	text := err.Error()
 	if kind != nil {
-		text = strings.ReplaceAll(text, ": "+kind.Error(), "")
+		bare := strings.ReplaceAll(text, ": "+kind.Error(), "")
+		if kind == hayate.ErrNotFound && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") {
+			bare = strings.ReplaceAll(text, ": "+kind.Error(), " "+kind.Error())
+		}
+		text = bare
 	}
 	text = strings.ReplaceAll(text, "\n", "; ")
 	r, n := utf8.DecodeRuneInString(text)
