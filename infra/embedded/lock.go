@@ -19,7 +19,7 @@ const lockFile = "lock"
 
 // How often, and how long after each other, a lock that is taken is tried again.
 const (
-	lockTries = 10
+	lockTries = 100
 	lockPause = 10 * time.Millisecond
 )
 
