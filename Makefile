@@ -16,7 +16,7 @@ DEMO          = $(if $(PORT),--listen 127.0.0.1:$(PORT)) $(if $(DATA),--data $(D
 need = command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt-check vet lint race e2e fuzz bench bench-matching cover docs clean go
+.PHONY: help build run test check fmt-check vet lint race e2e fuzz bench bench-matching bench-workflows cover docs clean go
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"; echo
@@ -68,6 +68,9 @@ bench-matching: | go ## measure matching on the generated corpora of $(SHARED)/b
 	@[ -d $(SHARED)/bench/matching ] || { echo "make $@: no $(SHARED)/bench/matching; name its parent with SHARED=" >&2; exit 1; }
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && (cd $(SHARED)/bench/matching && go run ./gen -out "$$dir") && \
 		HAYATE_BENCH_MATCHING="$$dir" go test -run TestMatchingBenchmark -count 1 -v ./rules
+
+bench-workflows: | go ## measure what a step of a workflow costs
+	@go test -run '^$$' -bench . -benchmem ./workflows/...
 
 cover: | go ## measure what the unit tests reach
 	@go test -coverprofile cover.out -coverpkg ./... $(UNIT) >/dev/null && go tool cover -func cover.out | tail -n 1
