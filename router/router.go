@@ -102,7 +102,10 @@ type Router struct {
 	content Content
 	cat     atomic.Pointer[catalog]
 
-	active      activeAttempts
+	active activeAttempts
+	// finishers record results; finishing has a place for each.
+	finishers   sync.WaitGroup
+	finishing   chan struct{}
 	runs        runs
 	waiters     waiters
 	definitions definitions
@@ -151,6 +154,7 @@ func New(c Config) (*Router, error) {
 	}
 	r.scratches.New = func() any { return rules.NewScratch() }
 	r.active.init()
+	r.finishing = make(chan struct{}, maxFinishing)
 	cat, err := r.build(Content{}, nil)
 	if err != nil {
 		errs = append(errs, err)
@@ -230,6 +234,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	stopping := time.AfterFunc(drain, r.active.stopAll)
 	defer stopping.Stop()
 	err := g.Wait()
+	r.finishers.Wait()
 	r.closing.Store(true)
 	if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
 		err = nil

@@ -108,7 +108,20 @@ func (r *Router) perform(ctx context.Context, x *hayate.Execution) {
 	if res.Status == "" {
 		return // another attempt owns the outcome, or will
 	}
-	r.complete(ctx, x, hold, res)
+	r.finish(func() { r.complete(ctx, x, hold, res) })
+}
+
+// maxFinishing bounds the results that are being recorded at once.
+const maxFinishing = 1024
+
+// finish records a result beside the worker, which takes the next task meanwhile:
+// so the results of many attempts share a commit, however few workers there are.
+func (r *Router) finish(record func()) {
+	r.finishing <- struct{}{}
+	r.finishers.Go(func() {
+		record()
+		<-r.finishing
+	})
 }
 
 // attempt performs the action. The status of its answer is "" when the hold was
