@@ -84,7 +84,7 @@ func message(err, kind error) string {
 	text := err.Error()
 	if kind != nil {
 		bare := strings.ReplaceAll(text, ": "+kind.Error(), "")
-		if kind == hayate.ErrNotFound && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") {
+		if errors.Is(kind, hayate.ErrNotFound) && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") {
 			bare = strings.ReplaceAll(text, ": "+kind.Error(), " "+kind.Error())
 		}
 		text = bare
