@@ -70,7 +70,7 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 		}
 		last = ids
 		for _, x := range todo {
-			r.take(ctx, Delivery{QueueItem: QueueItem{Execution: x.ID, Target: TargetOf(x)}, Ack: ignored, Nack: notAgain})
+			r.take(ctx, Delivery{QueueItem: QueueItem{Execution: x.ID, Target: TargetOf(x)}, Ack: ignored, Nack: notAgain}, atOnce)
 		}
 	}
 }
@@ -78,6 +78,9 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 // ignored and notAgain answer for executions that no queue delivered.
 func ignored(context.Context) error                 { return nil }
 func notAgain(context.Context, time.Duration) error { return nil }
+
+// atOnce records a result before the caller goes on.
+func atOnce(record func()) { record() }
 
 // performs says whether this process can do what the execution asks for.
 func (r *Router) performs(x *hayate.Execution) bool {

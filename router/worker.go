@@ -29,7 +29,7 @@ func (r *Router) work(ctx context.Context) error {
 			}
 			continue
 		}
-		r.take(ctx, d)
+		r.take(ctx, d, r.finish)
 	}
 }
 
@@ -47,7 +47,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // take claims a delivered execution and performs it. What happens to an attempt
 // that has begun is not undone by the end of ctx: it is drained.
-func (r *Router) take(ctx context.Context, d Delivery) {
+func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
 	run := context.WithoutCancel(ctx)
 	if d.Target == targetWorkflow {
 		r.takeRun(run, d)
@@ -68,7 +68,7 @@ func (r *Router) take(ctx context.Context, d Delivery) {
 		return
 	}
 	r.settle(run, d)
-	r.perform(run, &x)
+	r.perform(run, &x, record)
 }
 
 // takeRun begins the run of a delivered workflow.
@@ -97,18 +97,21 @@ func (r *Router) settle(ctx context.Context, d Delivery) {
 	}
 }
 
-// perform runs a claimed attempt to its end and records what it came to.
-func (r *Router) perform(ctx context.Context, x *hayate.Execution) {
+// perform runs a claimed attempt to its end and has recorded what it came to.
+func (r *Router) perform(ctx context.Context, x *hayate.Execution, record func(func())) {
 	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
 	b := r.cat.Load().actions[x.Action]
 	// The hold is kept alive until its outcome is stored.
 	actx, act := r.active.begin(ctx, hold)
-	defer r.active.end(hold)
 	res := r.attempt(actx, act, x, b, hold)
 	if res.Status == "" {
+		r.active.end(hold)
 		return // another attempt owns the outcome, or will
 	}
-	r.finish(func() { r.complete(ctx, x, hold, res) })
+	record(func() {
+		defer r.active.end(hold)
+		r.complete(ctx, x, hold, res)
+	})
 }
 
 // maxFinishing bounds the results that are being recorded at once.
