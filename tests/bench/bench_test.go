@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,8 +33,9 @@ type figure struct {
 	Clients  int
 	Rate     float64 // finished a second
 	P50, P99 time.Duration
-	RSS      int64   // bytes at the end
-	Disk     float64 // bytes an event
+	CPU      time.Duration // an event
+	RSS      int64         // bytes at the end
+	Disk     float64       // bytes an event
 }
 
 // load is a closed loop: each client sends the next event once the one before is
@@ -122,7 +124,7 @@ func overHTTP(t *testing.T, clients int) figure {
 	s := hayatetest.Start(t, hayatetest.Options{Packs: packs, Args: []string{"--log-level", "warn"}})
 	defer s.Kill()
 	var l load
-	before := diskUse(t, s.Data)
+	before, cpu := diskUse(t, s.Data), s.CPU(t)
 	n, took := l.run(t, clients, func(n int64) (string, error) {
 		status, a, err := s.Post(hayatetest.Event("/bench", strconv.FormatInt(n, 10), "bench.event", `{"host": "shop-web-02", "severity": "High", "value": 17}`))
 		if err == nil && status != 202 {
@@ -130,6 +132,7 @@ func overHTTP(t *testing.T, clients int) figure {
 		}
 		return a.ID, err
 	}, func() int { return s.Count(t, "executions", "status=succeeded") })
+	cpu = s.CPU(t) - cpu
 	ends := map[string]time.Time{}
 	for _, x := range s.Executions(t, "include_attributes=end_timestamp,trigger_instance.id") {
 		id, _ := x.TriggerInstance["id"].(string)
@@ -137,7 +140,7 @@ func overHTTP(t *testing.T, clients int) figure {
 			ends[id] = end
 		}
 	}
-	f := figure{Engine: "hayate, HTTP", Clients: clients, Rate: float64(n) / took.Seconds(), RSS: s.RSS(t), Disk: float64(diskUse(t, s.Data)-before) / float64(n)}
+	f := figure{Engine: "hayate, HTTP", Clients: clients, Rate: float64(n) / took.Seconds(), RSS: s.RSS(t), CPU: cpu / time.Duration(n), Disk: float64(diskUse(t, s.Data)-before) / float64(n)}
 	f.P50, f.P99 = l.percentiles(ends)
 	return f
 }
@@ -174,13 +177,14 @@ func inProcess(t *testing.T, clients int) figure {
 			t.Error(err)
 		}
 	}()
-	before := diskUse(t, dir)
+	before, cpu := diskUse(t, dir), ownCPU(t)
 	var l load
 	n, took := l.run(t, clients, func(n int64) (string, error) {
 		rc, err := r.Accept(ctx, hayate.Event{ID: strconv.FormatInt(n, 10), Source: "/bench", Type: "bench.event", DataContentType: "application/json",
 			Data: []byte(`{"host": "shop-web-02", "severity": "High", "value": 17}`)})
 		return string(rc.ID), err
 	}, func() int { return int(r.Counts().Ended[hayate.StatusSucceeded]) })
+	cpu = ownCPU(t) - cpu
 	p, err := r.Executions(ctx, router.Query{Limit: -1})
 	if err != nil {
 		t.Fatal(err)
@@ -189,9 +193,19 @@ func inProcess(t *testing.T, clients int) figure {
 	for _, x := range p.Items {
 		ends[string(x.Event)] = x.Ended
 	}
-	f := figure{Engine: "hayate, in process", Clients: clients, Rate: float64(n) / took.Seconds(), Disk: float64(diskUse(t, dir)-before) / float64(n)}
+	f := figure{Engine: "hayate, in process", Clients: clients, Rate: float64(n) / took.Seconds(), CPU: cpu / time.Duration(n), Disk: float64(diskUse(t, dir)-before) / float64(n)}
 	f.P50, f.P99 = l.percentiles(ends)
 	return f
+}
+
+// ownCPU is the CPU time that this process has used.
+func ownCPU(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // diskUse is what the files below a folder take.

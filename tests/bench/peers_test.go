@@ -15,8 +15,8 @@ import (
 
 // peer is another engine, driven by a program of its own: JSON lines of the file
 // that HAYATE_BENCH_PEERS names. The command gets the arguments -w W2 -c CLIENTS
-// -d WINDOW -out FILE added and appends a JSON object with wf_per_s, p50_ms,
-// p99_ms and pss_kib to FILE.
+// -d WINDOW -out FILE added and appends a JSON object with wf_s, p50_ms, p99_ms,
+// pss_mib, server_cpu_ms_per_step and errs to FILE.
 type peer struct {
 	Name    string   `json:"name"`
 	Command []string `json:"command"`
@@ -71,16 +71,21 @@ func (p *peer) run(t *testing.T, clients int) (figure, error) {
 		return figure{}, err
 	}
 	var r struct {
-		Rate float64 `json:"wf_per_s"`
+		Rate float64 `json:"wf_s"`
 		P50  float64 `json:"p50_ms"`
 		P99  float64 `json:"p99_ms"`
-		PSS  int64   `json:"pss_kib"`
+		PSS  float64 `json:"pss_mib"`
+		CPU  float64 `json:"server_cpu_ms_per_step"`
+		Errs int     `json:"errs"`
 	}
 	if err := json.Unmarshal(b, &r); err != nil {
 		return figure{}, err
 	}
+	if r.Rate == 0 || r.Errs > 0 {
+		return figure{}, fmt.Errorf("%d errors, %.0f a second", r.Errs, r.Rate)
+	}
 	ms := func(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
-	return figure{Engine: p.Name, Clients: clients, Rate: r.Rate, P50: ms(r.P50), P99: ms(r.P99), RSS: r.PSS << 10}, nil
+	return figure{Engine: p.Name, Clients: clients, Rate: r.Rate, P50: ms(r.P50), P99: ms(r.P99), RSS: int64(r.PSS * (1 << 20)), CPU: ms(r.CPU)}, nil
 }
 
 // report is docs/reference/benchmarks.md.
@@ -96,15 +101,19 @@ Made on %s with %d CPUs (%s/%s, %s), %s for each figure, the load generator on t
 
     make bench
 
-Ratios count; absolute figures depend on the machine and on what else it does. Peers run in the same run, where
+Ratios and CPU time count; absolute figures depend on the machine and on what else it does. In process, CPU and memory
+include the load generator; over HTTP they are the server's. Peers run in the same run, where
 `+"`HAYATE_BENCH_PEERS`"+` names a file that says how to start them: one step of a workflow each (over HTTP: one request and
 its answer), with their own driver.
 
-| engine | clients | finished a second | p50 | p99 | memory | disk an event | beside hayate |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| engine | clients | finished a second | p50 | p99 | CPU an event | memory | disk an event | peer : hayate |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 `, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), *window)
 	for _, f := range all {
-		memory, disk, ratio := "–", "–", "–"
+		cpu, memory, disk, ratio := "–", "–", "–", "–"
+		if f.CPU > 0 {
+			cpu = fmt.Sprintf("%.2f ms", float64(f.CPU)/1e6)
+		}
 		if f.RSS > 0 {
 			memory = fmt.Sprintf("%.0f MB", float64(f.RSS)/1e6)
 		}
@@ -116,7 +125,7 @@ its answer), with their own driver.
 				ratio = fmt.Sprintf("1 : %.1f", own/f.Rate)
 			}
 		}
-		fmt.Fprintf(&b, "| %s | %d | %.0f | %s | %s | %s | %s | %s |\n", f.Engine, f.Clients, f.Rate, short(f.P50), short(f.P99), memory, disk, ratio)
+		fmt.Fprintf(&b, "| %s | %d | %.0f | %s | %s | %s | %s | %s | %s |\n", f.Engine, f.Clients, f.Rate, short(f.P50), short(f.P99), cpu, memory, disk, ratio)
 	}
 	return b.String()
 }

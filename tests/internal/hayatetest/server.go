@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -233,6 +234,30 @@ func (s *Server) RSS(t testing.TB) int64 {
 	}
 	t.Fatalf("/proc/%d/status names no VmRSS", s.PID())
 	return 0
+}
+
+// CPU is the CPU time that the process has used.
+func (s *Server) CPU(t testing.TB) time.Duration {
+	t.Helper()
+	NeedLinux(t)
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.PID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(b), ") ")
+	f := strings.Fields(rest)
+	if len(f) < 13 {
+		t.Fatalf("/proc/%d/stat is short: %s", s.PID(), b)
+	}
+	var ticks time.Duration
+	for _, v := range f[11:13] { // utime and stime, in hundredths of a second
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ticks += time.Duration(n)
+	}
+	return ticks * 10 * time.Millisecond
 }
 
 // CLI runs one command of the command line against the server.
