@@ -1,0 +1,42 @@
+package ruletest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/packs/ruletest"
+)
+
+func TestRun(t *testing.T) {
+	p, _ := packs.Read(packs.Shipped(), "samples")
+	if p == nil {
+		t.Fatal("the pack samples cannot be read")
+	}
+	for ref, want := range map[string]string{"refs/heads/main": "", "refs/heads/dev": `found "refs/heads/dev"`} {
+		cs, ds := ruletest.Parse([]byte(`- name: push
+  events:
+    - type: com.github.push
+      data: {ref: `+ref+`, deleted: false, repository: {full_name: example/shop}}
+  expect: [{rule: samples.deploy_on_push}]
+`), "t.yaml")
+		if len(ds) > 0 {
+			t.Fatal(ds)
+		}
+		wrong, err := ruletest.Run(p.Rules, &cs[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := strings.Join(wrong, "\n")
+		if (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: got %q, want %q", ref, got, want)
+		}
+	}
+}
+
+func TestParseSuggests(t *testing.T) {
+	_, ds := ruletest.Parse([]byte("- name: a\n  evnts: []\n"), "t.yaml")
+	if len(ds) == 0 || ds[0].String() != `t.yaml:2:3: unknown key "evnts", did you mean "events"?` {
+		t.Errorf("got %v", ds)
+	}
+}
