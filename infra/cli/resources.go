@@ -192,7 +192,7 @@ func (a *app) packCommand() *cobra.Command {
 			return nil
 		})
 	}}
-	c.AddCommand(list, get, register, a.packLint())
+	c.AddCommand(list, get, register, a.packLint(), a.packTest())
 	return c
 }
 
@@ -222,6 +222,7 @@ func (a *app) packLint() *cobra.Command {
 func lint(args []string) (found []packs.Diagnostic, n int, err error) {
 	var read []*packs.Pack
 	where := map[string]string{} // folder of a pack, as it was named
+	base := map[string]string{}  // its last part
 	for _, arg := range args {
 		dirs, err := packFolders(arg)
 		if err != nil {
@@ -235,11 +236,11 @@ func lint(args []string) (found []packs.Diagnostic, n int, err error) {
 			}
 			p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
 			for _, f := range ds {
-				f.File = filepath.Join(filepath.Dir(d), f.File)
+				f.File = filepath.Join(d, strings.TrimPrefix(f.File, filepath.Base(abs)+"/"))
 				found = append(found, f)
 			}
 			if p != nil {
-				read, where[p.Ref] = append(read, p), d
+				read, where[p.Ref], base[p.Ref] = append(read, p), d, filepath.Base(abs)
 				found = append(found, lintRules(p, d)...)
 			}
 		}
@@ -254,7 +255,7 @@ func lint(args []string) (found []packs.Diagnostic, n int, err error) {
 	}
 	for _, f := range packs.Lint(all...) {
 		for ref, d := range where {
-			if rest, ok := strings.CutPrefix(f.File, ref+"/"); ok {
+			if rest, ok := strings.CutPrefix(f.File, base[ref]+"/"); ok {
 				f.File = filepath.Join(d, rest)
 				found = append(found, f)
 				break

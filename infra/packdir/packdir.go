@@ -98,7 +98,7 @@ func add(c *router.Content, seen map[string]string, dir, configs string) []packs
 	}
 	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
 	for i := range ds {
-		ds[i].File = filepath.Join(filepath.Dir(dir), ds[i].File)
+		ds[i].File = filepath.Join(dir, strings.TrimPrefix(ds[i].File, filepath.Base(abs)+"/"))
 	}
 	if p == nil {
 		return ds
