@@ -48,6 +48,8 @@ type (
 	Options = flow.Options
 	Graph   = flow.Graph
 	Task    = flow.Task
+	Node    = flow.Node
+	Edge    = flow.Edge
 )
 
 // The kinds of facts and commands.

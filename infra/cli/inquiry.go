@@ -98,6 +98,6 @@ func (a *app) workflowCommand() *cobra.Command {
 		return nil
 	}}
 	inspect.Flags().StringVar(&runner, "runner", "orquesta", "dialect: the runner that the definition is for")
-	c.AddCommand(inspect)
+	c.AddCommand(inspect, a.workflowGraph())
 	return c
 }
