@@ -3,7 +3,6 @@
 package ruletest
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -173,7 +172,7 @@ func miss(set *rules.Set, ref hayate.Ref, c *Case) (out string) {
 		x, _ := set.Explain(ref, &c.Events[i], c.Keys)
 		for _, k := range x.Conditions {
 			if k.Verdict != rules.Holds {
-				out += fmt.Sprintf("; event %s: %s %s %s, found %s", c.Events[i].ID, k.Place, k.Operator, k.Operand, json.RawMessage(k.Found))
+				out += fmt.Sprintf("; event %s: %s %s %s, found %s", c.Events[i].ID, k.Place, k.Operator, k.Operand, k.Found)
 			}
 		}
 	}

@@ -249,15 +249,15 @@ func (s *Server) CPU(t testing.TB) time.Duration {
 	if len(f) < 13 {
 		t.Fatalf("/proc/%d/stat is short: %s", s.PID(), b)
 	}
-	var ticks time.Duration
+	ticks := 0
 	for _, v := range f[11:13] { // utime and stime, in hundredths of a second
 		n, err := strconv.Atoi(v)
 		if err != nil {
 			t.Fatal(err)
 		}
-		ticks += time.Duration(n)
+		ticks += n
 	}
-	return ticks * 10 * time.Millisecond
+	return time.Duration(ticks*10) * time.Millisecond
 }
 
 // CLI runs one command of the command line against the server.
