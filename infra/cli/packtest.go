@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,9 @@ func (a *app) packTest() *cobra.Command {
 				passed, failed = passed+p, failed+f
 			}
 		}
+		if passed+failed == 0 {
+			return usage("nothing was tested: no case of tests/rules/*.yaml in %s matches", strings.Join(args, ", "))
+		}
 		fmt.Fprintf(a.Stdout, "%d passed, %d failed\n", passed, failed)
 		if failed > 0 {
 			return &exit{code: exitError}
@@ -58,7 +62,7 @@ func (a *app) testPack(dir string, only *regexp.Regexp) (passed, failed int, err
 	bad := false
 	for _, f := range ds {
 		if f.Severity == packs.Error {
-			f.File = filepath.Join(filepath.Dir(dir), f.File)
+			f.File = filepath.Join(dir, strings.TrimPrefix(f.File, filepath.Base(abs)+"/"))
 			fmt.Fprintln(a.Stdout, f)
 			bad = true
 		}

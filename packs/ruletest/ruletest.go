@@ -153,6 +153,11 @@ func Run(rs []hayate.Rule, c *Case) ([]string, error) {
 		}
 	}
 	for ref, want := range c.Expect {
+		if !slices.ContainsFunc(rs, func(r hayate.Rule) bool { return r.Ref() == ref }) {
+			// A misspelt name in expect_not would pass for ever.
+			wrong = append(wrong, fmt.Sprintf("there is no rule %q%s", ref, yamldoc.Suggest(string(ref), names(rs))))
+			continue
+		}
 		if fired[ref] == want {
 			continue
 		}
@@ -164,6 +169,14 @@ func Run(rs []hayate.Rule, c *Case) ([]string, error) {
 	}
 	slices.Sort(wrong)
 	return wrong, nil
+}
+
+func names(rs []hayate.Rule) []string {
+	out := make([]string, len(rs))
+	for i := range rs {
+		out[i] = string(rs[i].Ref())
+	}
+	return out
 }
 
 // miss names the conditions that kept a rule from firing.

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/packs/ruletest"
 )
@@ -38,5 +39,16 @@ func TestParseSuggests(t *testing.T) {
 	_, ds := ruletest.Parse([]byte("- name: a\n  evnts: []\n"), "t.yaml")
 	if len(ds) == 0 || ds[0].String() != `t.yaml:2:3: unknown key "evnts", did you mean "events"?` {
 		t.Errorf("got %v", ds)
+	}
+}
+
+func TestAMisspeltRuleIsNoPass(t *testing.T) {
+	cases, found := ruletest.Parse([]byte("- name: c\n  events: [{type: x}]\n  expect_not: [test.nowhere]\n"), "t.yaml")
+	if len(found) > 0 {
+		t.Fatal(found)
+	}
+	wrong, err := ruletest.Run([]hayate.Rule{{Pack: "test", Name: "somewhere", Trigger: hayate.Trigger{Type: "y"}, Enabled: true}}, &cases[0])
+	if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], `there is no rule "test.nowhere"`) {
+		t.Errorf("Run says %q, %v; want that there is no such rule", wrong, err)
 	}
 }
