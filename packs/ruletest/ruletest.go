@@ -171,6 +171,13 @@ func Run(rs []hayate.Rule, c *Case) ([]string, error) {
 	return wrong, nil
 }
 
+func found(raw []byte) string {
+	if len(raw) == 0 {
+		return "nothing"
+	}
+	return string(raw)
+}
+
 func names(rs []hayate.Rule) []string {
 	out := make([]string, len(rs))
 	for i := range rs {
@@ -185,7 +192,7 @@ func miss(set *rules.Set, ref hayate.Ref, c *Case) (out string) {
 		x, _ := set.Explain(ref, &c.Events[i], c.Keys)
 		for _, k := range x.Conditions {
 			if k.Verdict != rules.Holds {
-				out += fmt.Sprintf("; event %s: %s %s %s, found %s", c.Events[i].ID, k.Place, k.Operator, k.Operand, k.Found)
+				out += fmt.Sprintf("; event %s: %s %s %s, found %s", c.Events[i].ID, k.Place, k.Operator, k.Operand, found(k.Found))
 			}
 		}
 	}
