@@ -59,7 +59,7 @@ e2e: build ## run the end-to-end tests: the real binary, real servers (what is a
 	@go test ./tests/...
 
 fuzz: | go ## run every fuzzer for a while (FUZZTIME=30s)
-	@.ci/fuzz $(FUZZTIME)
+	@FUZZ_STRICT=1 .ci/fuzz $(FUZZTIME)
 
 bench: | go ## run all benchmarks
 	@go test -run '^$$' -bench . -benchmem $(UNIT)

@@ -41,7 +41,7 @@ func FuzzShebang(f *testing.F) {
 			t.Errorf("shebang(%q) = %q, %v", head, words, binary)
 		}
 		for _, w := range words {
-			if w == "" || strings.Contains(w, "\n") || w != strings.TrimSpace(w) {
+			if w == "" || strings.Contains(w, "\n") || w != strings.Trim(w, " \t") { // the kernel parts words at blanks and tabs alone
 				t.Errorf("shebang(%q) = %q", head, words)
 			}
 		}
