@@ -16,7 +16,7 @@ DEMO          = $(if $(PORT),--listen 127.0.0.1:$(PORT)) $(if $(DATA),--data $(D
 need = command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt-check vet lint race e2e fuzz bench bench-matching bench-workflows cover docs clean go
+.PHONY: help build run test check fmt-check vet lint race e2e fuzz bench bench-units bench-matching bench-workflows cover docs clean go
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"; echo
@@ -61,7 +61,10 @@ e2e: build ## run the end-to-end tests: the real binary, real servers (what is a
 fuzz: | go ## run every fuzzer for a while (FUZZTIME=30s)
 	@FUZZ_STRICT=1 .ci/fuzz $(FUZZTIME)
 
-bench: | go ## run all benchmarks
+bench: | go ## measure the way of an event, and write docs/reference/benchmarks.md
+	@HAYATE_BENCH=1 go test ./tests/bench -run TestBenchmark -count 1 -v -timeout 30m -write
+
+bench-units: | go ## run the benchmarks of all packages
 	@go test -run '^$$' -bench . -benchmem $(UNIT)
 
 bench-matching: | go ## measure matching on the generated corpora of $(SHARED)/bench/matching
