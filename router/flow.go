@@ -200,16 +200,19 @@ type step struct {
 	ended    bool
 	failedAt []*told // children that failed before they began: facts of the next step
 	after    []func(context.Context)
+	loaded   bool     // the run was read from the store for this step
+	refused  []func() // report facts that the run refused
 }
 
 // stepOnce tells the run all facts of a batch and commits the outcome.
 func (r *Router) stepOnce(ctx context.Context, lr *liveRun, batch []*told) error {
-	if lr.run == nil {
+	loaded := lr.run == nil
+	if loaded {
 		if err := r.loadRun(ctx, lr); err != nil {
 			return err
 		}
 	}
-	s := &step{r: r, lr: lr, at: r.now(), entries: map[string]json.RawMessage{}, own: lr.own, x: lr.x}
+	s := &step{r: r, lr: lr, at: r.now(), entries: map[string]json.RawMessage{}, own: lr.own, x: lr.x, loaded: loaded}
 	s.own.Timers = maps.Clone(lr.own.Timers)
 	for _, t := range batch {
 		if err := s.tell(ctx, t); err != nil {
@@ -250,7 +253,9 @@ func (s *step) tell(ctx context.Context, t *told) error {
 		case errors.Is(err, hayate.ErrInvalid):
 			// A fact that the run cannot make sense of must not block the others: what
 			// happened is recorded, and somebody is told.
-			s.r.log.Error("run refused a fact", "run_id", s.lr.id, "fact", string(t.fact.Kind), "task", t.fact.Child.Task, "err", err)
+			s.refused = append(s.refused, func() {
+				s.r.log.Error("run refused a fact", "run_id", s.lr.id, "fact", string(t.fact.Kind), "task", t.fact.Child.Task, "err", err)
+			})
 			return nil
 		case err != nil:
 			return err
@@ -258,40 +263,6 @@ func (s *step) tell(ctx context.Context, t *told) error {
 		return s.take(ctx, delta, commands)
 	}
 	return fmt.Errorf("run %s asks for ever more datastore keys: %w", s.lr.id, hayate.ErrInvalid)
-}
-
-// answer fetches the datastore values that a step asks for.
-func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.Need, user string) error {
-	if f.Values == nil {
-		f.Values = map[workflows.Lookup]workflows.Value{}
-	}
-	for _, l := range need.Lookups {
-		k := Key{Scope: "user", User: user, Name: l.Key}
-		if name, ok := cutScope(l.Key, "system."); ok {
-			k = Key{Scope: "system", Name: name}
-		} else if name, ok := cutScope(l.Key, "user."); ok {
-			k.Name = name
-		}
-		got, err := r.data.Get(ctx, f.At, k)
-		if err != nil {
-			return fmt.Errorf("read datastore key %s: %w", l.Key, err)
-		}
-		it, found := got[k]
-		if found && l.Decrypt && it.Secret {
-			if it.Value, err = r.secrets.Open(it.Value); err != nil {
-				return fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
-			}
-		}
-		f.Values[l] = workflows.Value{Value: it.Value, Found: found}
-	}
-	return nil
-}
-
-func cutScope(name, scope string) (string, bool) {
-	if len(name) > len(scope) && name[:len(scope)] == scope {
-		return name[len(scope):], true
-	}
-	return name, false
 }
 
 // take notes what one fact led to.
@@ -333,8 +304,13 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 }
 
 // move brings the workflow's own execution to a status. A detour over running is
-// taken where the direct way is not legal.
+// taken where the direct way is not legal. As with any other execution, one whose
+// cancelation was asked ends canceled: its expressions may well fail on the
+// results of canceled tasks.
 func (s *step) move(to hayate.Status) error {
+	if s.x.Status == hayate.StatusCanceling && to.Completed() && to != hayate.StatusAbandoned {
+		to = hayate.StatusCanceled
+	}
 	if s.x.Status == to {
 		return nil
 	}
@@ -484,6 +460,11 @@ func childContext(p *hayate.Execution, pl *place, pack string) json.RawMessage {
 func (s *step) commit(ctx context.Context) error {
 	lr := s.lr
 	created := lr.version == 0
+	if !s.touched && !created && !s.loaded && !s.r.cfg.SoleOwner {
+		// A change without a step is written whatever the run's version is. That the
+		// facts mean nothing to a run may only be said of the run as it is stored.
+		return fmt.Errorf("step run %s: another process may have stepped it: %w", lr.id, hayate.ErrConflict)
+	}
 	if s.touched || created {
 		own, err := json.Marshal(s.own)
 		if err != nil {
@@ -512,6 +493,9 @@ func (s *step) commit(ctx context.Context) error {
 		lr.version++
 	}
 	lr.x, lr.own = s.x, s.own
+	for _, report := range s.refused {
+		report()
+	}
 	s.aftermath(ctx, moved)
 	return nil
 }

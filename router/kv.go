@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows"
 )
 
 // maxNeedRounds bounds how often an evaluation may ask for further datastore
@@ -60,4 +61,38 @@ func (r *Router) render(ctx context.Context, b *boundAction, supplied []byte, s 
 		}
 	}
 	return nil, render.Errorf(render.Template, "parameters of %s ask for ever more datastore keys", b.Ref())
+}
+
+// answer fetches the datastore values that a step asks for.
+func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.Need, user string) error {
+	if f.Values == nil {
+		f.Values = map[workflows.Lookup]workflows.Value{}
+	}
+	for _, l := range need.Lookups {
+		k := Key{Scope: "user", User: user, Name: l.Key}
+		if name, ok := cutScope(l.Key, "system."); ok {
+			k = Key{Scope: "system", Name: name}
+		} else if name, ok := cutScope(l.Key, "user."); ok {
+			k.Name = name
+		}
+		got, err := r.data.Get(ctx, f.At, k)
+		if err != nil {
+			return fmt.Errorf("read datastore key %s: %w", l.Key, err)
+		}
+		it, found := got[k]
+		if found && l.Decrypt && it.Secret {
+			if it.Value, err = r.secrets.Open(it.Value); err != nil {
+				return fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
+			}
+		}
+		f.Values[l] = workflows.Value{Value: it.Value, Found: found}
+	}
+	return nil
+}
+
+func cutScope(name, scope string) (string, bool) {
+	if len(name) > len(scope) && name[:len(scope)] == scope {
+		return name[len(scope):], true
+	}
+	return name, false
 }

@@ -53,12 +53,14 @@ func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
 		r.takeRun(run, d)
 		return
 	}
+	// The clock may be set while the claim is on its way; a timer does not mind.
+	old := time.NewTimer(r.cfg.Lease / 3)
+	defer old.Stop()
 	at := r.now()
 	x, err := r.store.Claim(run, Claim{Execution: d.Execution, Worker: r.cfg.Worker, At: at, Until: at.Add(r.cfg.Lease)})
 	switch {
 	case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
-		// Delivered twice, canceled, or purged: nothing is left to do.
-		r.settle(run, d)
+		r.refused(run, d, at)
 		return
 	case err != nil:
 		r.log.Error("claim task", "execution_id", d.Execution, "err", err)
@@ -67,8 +69,58 @@ func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
 		}
 		return
 	}
+	// The hold counts as alive from here on, so that this process's own sweeper
+	// does not take it for lost while the delivery is being acknowledged.
+	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
+	act := r.active.begin(run, hold)
 	r.settle(run, d)
-	r.perform(run, &x, record)
+	if !r.inTime(run, hold, at, old.C) {
+		r.active.end(hold)
+		return
+	}
+	r.perform(run, act, &x, record)
+}
+
+// inTime says whether an attempt may begin. Where the claim and what followed it
+// took so long that the lease may be over and the attempt another's, the store is
+// asked.
+func (r *Router) inTime(ctx context.Context, h Hold, claimed time.Time, old <-chan time.Time) bool {
+	select {
+	case <-old:
+	default:
+		if r.now().Sub(claimed) < r.cfg.Lease/3 {
+			return true
+		}
+	}
+	if _, err := r.store.Heartbeat(ctx, h, r.now().Add(r.cfg.Lease)); err != nil {
+		r.log.Warn("claim came too late, attempt not begun", "execution_id", h.Execution, "attempt", h.Attempt, "err", err)
+		return false
+	}
+	return true
+}
+
+// minAgain keeps a task that cannot be claimed yet from coming back in a circle.
+const minAgain = 100 * time.Millisecond
+
+// refused ends a delivery whose claim was refused. Delivered twice, canceled or
+// purged: nothing is left to do. Delivered too early, by a queue whose clock is
+// ahead of this process's: it must come again, since nobody else brings it back.
+func (r *Router) refused(ctx context.Context, d Delivery, at time.Time) {
+	x, err := r.Execution(ctx, d.Execution)
+	again := time.Second
+	switch {
+	case errors.Is(err, hayate.ErrNotFound):
+		r.settle(ctx, d)
+		return
+	case err == nil && !x.Status.Claimable():
+		r.settle(ctx, d)
+		return
+	case err == nil:
+		again = max(x.NotBefore.Sub(at), minAgain)
+	}
+	if err := d.Nack(ctx, again); err != nil {
+		r.log.Warn("task not given back, the sweeper will", "execution_id", d.Execution, "err", err)
+	}
 }
 
 // takeRun begins the run of a delivered workflow.
@@ -98,12 +150,11 @@ func (r *Router) settle(ctx context.Context, d Delivery) {
 }
 
 // perform runs a claimed attempt to its end and has recorded what it came to.
-func (r *Router) perform(ctx context.Context, x *hayate.Execution, record func(func())) {
-	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
+func (r *Router) perform(ctx context.Context, act *activeAttempt, x *hayate.Execution, record func(func())) {
+	hold := act.hold
 	b := r.cat.Load().actions[x.Action]
 	// The hold is kept alive until its outcome is stored.
-	actx, act := r.active.begin(ctx, hold)
-	res := r.attempt(actx, act, x, b, hold)
+	res := r.attempt(act.ctx, act, x, b, hold)
 	if res.Status == "" {
 		r.active.end(hold)
 		return // another attempt owns the outcome, or will
@@ -328,7 +379,7 @@ func (a *activeAttempt) abandoned() bool { return errors.Is(context.Cause(a.ctx)
 
 func (a *activeAttempts) init() { a.m = map[hayate.ExecutionID]*activeAttempt{} }
 
-func (a *activeAttempts) begin(ctx context.Context, h Hold) (context.Context, *activeAttempt) {
+func (a *activeAttempts) begin(ctx context.Context, h Hold) *activeAttempt {
 	ctx, cancel := context.WithCancelCause(ctx)
 	t := &activeAttempt{hold: h, cancel: cancel, ctx: ctx}
 	a.mu.Lock()
@@ -337,7 +388,7 @@ func (a *activeAttempts) begin(ctx context.Context, h Hold) (context.Context, *a
 	if a.stop {
 		cancel(errStopped)
 	}
-	return ctx, t
+	return t
 }
 
 func (a *activeAttempts) end(h Hold) {
