@@ -283,6 +283,10 @@ func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind f
 			continue
 		}
 		switch {
+		case kind == workflows.CancelChildren && c.Status == hayate.StatusPending:
+			// A question of a canceled workflow is withdrawn: an answer would mean nothing.
+			c.Result = canceledResult("")
+			err = r.settlePending(ctx, &c, hayate.StatusCanceled)
 		case kind == workflows.CancelChildren:
 			_, err = r.Cancel(ctx, c.ID, "")
 		case !isWorkflow(c.Runner):

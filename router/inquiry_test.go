@@ -99,3 +99,20 @@ func TestAQuestionExpires(t *testing.T) {
 		t.Errorf("the question ended %s, want timeout", qs[0].Status)
 	}
 }
+
+func TestTheQuestionOfACanceledWorkflowIsWithdrawn(t *testing.T) {
+	w, x := newAsking(t, "", nil)
+	q := w.pending()
+	if _, err := w.Cancel(t.Context(), x.ID, "operator"); err != nil {
+		t.Fatal(err)
+	}
+	if y := w.ended(router.Query{IDs: []string{string(x.ID)}}, 1)[0]; y.Status != hayate.StatusCanceled {
+		t.Errorf("the workflow ended %s, want canceled", y.Status)
+	}
+	if y := w.ended(router.Query{IDs: []string{string(q.ID)}}, 1)[0]; y.Status != hayate.StatusCanceled {
+		t.Errorf("the question ended %s, want canceled", y.Status)
+	}
+	if err := w.Respond(t.Context(), q.ID, json.RawMessage(`{"continue":true}`), ""); !errors.Is(err, hayate.ErrInvalid) {
+		t.Errorf("an answer after that: %v, want a refusal", err)
+	}
+}
