@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sort"
 	"time"
@@ -25,6 +26,9 @@ func (a *app) storeCommand() *cobra.Command {
 
 // withStore opens a directory for the time of a call.
 func (a *app) withStore(dir string, f func(router.Store) error) error {
+	if _, err := os.Stat(filepath.Join(dir, "hayate.db")); err != nil {
+		return usage("there is no store in %s: %v", dir, err)
+	}
 	s, err := a.OpenStore(dir)
 	if err != nil {
 		return err
