@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hayate-run/hayate/packs"
-	"github.com/hayate-run/hayate/packs/ruletest"
+	"github.com/hayate-run/hayate/router/ruletest"
 )
 
 // packTest runs the rule tests of packs, tests/rules/*.yaml, without a server.

@@ -1,30 +1,28 @@
 package ruletest_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/packs"
-	"github.com/hayate-run/hayate/packs/ruletest"
+	"github.com/hayate-run/hayate/router/ruletest"
 )
 
 func TestRun(t *testing.T) {
-	p, _ := packs.Read(packs.Shipped(), "samples")
-	if p == nil {
-		t.Fatal("the pack samples cannot be read")
-	}
+	push := hayate.Rule{Pack: "shop", Name: "deploy", Enabled: true, Trigger: hayate.Trigger{Type: "com.github.push"},
+		Criteria: json.RawMessage(`{"trigger.ref":{"type":"equals","pattern":"refs/heads/main"}}`)}
 	for ref, want := range map[string]string{"refs/heads/main": "", "refs/heads/dev": `found "refs/heads/dev"`} {
 		cs, ds := ruletest.Parse([]byte(`- name: push
   events:
     - type: com.github.push
       data: {ref: `+ref+`, deleted: false, repository: {full_name: example/shop}}
-  expect: [{rule: samples.deploy_on_push}]
+  expect: [{rule: shop.deploy}]
 `), "t.yaml")
 		if len(ds) > 0 {
 			t.Fatal(ds)
 		}
-		wrong, err := ruletest.Run(p.Rules, &cs[0])
+		wrong, err := ruletest.Run([]hayate.Rule{push}, &cs[0])
 		if err != nil {
 			t.Fatal(err)
 		}
