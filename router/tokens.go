@@ -26,12 +26,18 @@ type Token struct {
 
 // CreateToken makes a token for a user and returns it in clear, this once.
 func (r *Router) CreateToken(ctx context.Context, user, note string, ttl time.Duration) (string, Token, error) {
+	return CreateToken(ctx, r.registry, r.now(), user, note, ttl)
+}
+
+// CreateToken is Router.CreateToken for a registry that no router serves: the
+// first token of a server that is not started yet.
+func CreateToken(ctx context.Context, registry Registry, now time.Time, user, note string, ttl time.Duration) (string, Token, error) {
 	if user == "" {
 		return "", Token{}, fmt.Errorf("create token: the user is empty: %w", hayate.ErrInvalid)
 	}
 	secret := "hyt_" + randomHex(24)
 	hash := tokenHash(secret)
-	t := Token{ID: hash[:16], User: user, Note: note, Created: r.now()}
+	t := Token{ID: hash[:16], User: user, Note: note, Created: now}
 	if ttl > 0 {
 		t.Expires = t.Created.Add(ttl)
 	}
@@ -39,7 +45,7 @@ func (r *Router) CreateToken(ctx context.Context, user, note string, ttl time.Du
 	if err != nil {
 		return "", Token{}, fmt.Errorf("create token: %w", err)
 	}
-	if _, err := r.registry.Put(ctx, Document{DocumentKey: DocumentKey{Kind: registryToken, Ref: hash}, Body: body}); err != nil {
+	if _, err := registry.Put(ctx, Document{DocumentKey: DocumentKey{Kind: registryToken, Ref: hash}, Body: body}); err != nil {
 		return "", Token{}, fmt.Errorf("create token: %w", err)
 	}
 	return secret, t, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/hayate-run/hayate/infra/embedded"
 	"github.com/hayate-run/hayate/infra/packdir"
@@ -70,4 +71,15 @@ func newLog(s settings.Settings, w io.Writer) *slog.Logger {
 // commands that look after it.
 func openStore(dir string) (router.Store, error) {
 	return embedded.Open(embedded.Config{Dir: dir})
+}
+
+// createToken makes an access token in the store of a directory that no server
+// holds.
+func createToken(ctx context.Context, dir, user, note string, ttl time.Duration) (secret string, t router.Token, err error) {
+	store, err := embedded.Open(embedded.Config{Dir: dir})
+	if err != nil {
+		return "", router.Token{}, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return router.CreateToken(ctx, store.Registry(), time.Now(), user, note, ttl)
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/infra/cli"
 	"github.com/hayate-run/hayate/infra/embedded"
 	"github.com/hayate-run/hayate/infra/httpapi"
 	"github.com/hayate-run/hayate/infra/keyfile"
@@ -118,15 +119,16 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 	log *slog.Logger, draining *atomic.Bool, ready func(string)) error {
 	srv := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
+	control, cl, err := controlSocket(srv, s.Data, log)
+	if err != nil {
+		return err
+	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return rt.Run(gctx, s.Drain) })
-	g.Go(func() error {
-		err := listen(srv, l, s)
-		if errors.Is(err, http.ErrServerClosed) {
-			return nil
-		}
-		return err
-	})
+	g.Go(func() error { return untilClosed(listen(srv, l, s)) })
+	if control != nil {
+		g.Go(func() error { return untilClosed(control.Serve(cl)) })
+	}
 	if s.Watch {
 		g.Go(func() error {
 			return packdir.Watch(gctx, dirs, func() {
@@ -143,6 +145,9 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 		log.Info("stopping: no more work is taken, running actions end")
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), s.Drain)
 		defer cancel()
+		if control != nil {
+			defer control.Shutdown(stop) // commands that wait there have been answered, or ask again
+		}
 		return srv.Shutdown(stop)
 	})
 	addr := l.Addr().String()
@@ -155,6 +160,34 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 		return err
 	}
 	return nil
+}
+
+// untilClosed takes the end of a server that was asked to end for what it is.
+func untilClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// controlSocket returns a server that answers on a socket in the data directory,
+// for whoever may open it: the operator on this host, who needs no token there.
+// A directory whose path is too long for a socket has none.
+func controlSocket(srv *http.Server, dir string, log *slog.Logger) (*http.Server, net.Listener, error) {
+	path := filepath.Join(dir, cli.ControlSocket)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) { // the store's lock says that it is nobody's
+		return nil, nil, fmt.Errorf("remove what an ended server left: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		log.Warn("no socket for commands on this host: they use the address, and need a token where it is not loopback", "err", err)
+		return nil, nil, nil
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, nil, errors.Join(err, l.Close())
+	}
+	return &http.Server{Handler: srv.Handler, ReadHeaderTimeout: srv.ReadHeaderTimeout, ReadTimeout: srv.ReadTimeout, IdleTimeout: srv.IdleTimeout,
+		MaxHeaderBytes: srv.MaxHeaderBytes, ErrorLog: srv.ErrorLog, ConnContext: func(ctx context.Context, _ net.Conn) context.Context { return httpapi.Operator(ctx) }}, l, nil
 }
 
 func listen(srv *http.Server, l net.Listener, s settings.Settings) error {

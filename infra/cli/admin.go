@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -137,20 +139,26 @@ func (a *app) storeBackup(data *string) *cobra.Command {
 
 func (a *app) authCommand() *cobra.Command {
 	c := &cobra.Command{Use: "auth", Short: "access to the API"}
+	c.PersistentFlags().StringVar(&a.data, "data", "", "the server's data directory on this host; whoever may read it needs no token, and for create no server need run (default: $HAYATE_DATA, else hayate-data)")
 	t := &cobra.Command{Use: "token", Short: "create, list and revoke access tokens"}
 	var user, note string
 	var ttl time.Duration
-	create := &cobra.Command{Use: "create", Short: "create a token and print it, this once; it is stored hashed", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
-		r, err := a.call(c.Context(), http.MethodPost, "/v1/tokens", nil, mustJSON(map[string]any{"user": user, "note": note, "ttl": int64(ttl / time.Second)}), "application/json")
-		if err != nil {
-			return err
-		}
-		return a.printObject(r.body, "id", func(o object) error {
-			fmt.Fprintln(a.Stdout, text(o, "token"))
-			a.say("Keep it: it is not shown again. Use it as HAYATE_TOKEN, or as the header X-Auth-Token. Revoke it: hayate auth token delete %s", text(o, "id"))
-			return nil
-		})
-	}}
+	create := &cobra.Command{Use: "create", Short: "create a token and print it, this once; it is stored hashed", Args: exactly(0),
+		Long: "Creates an access token and prints it, this once: it is stored hashed.\n" +
+			"On the server's own host no token is needed for this, whatever the server listens on: the command finds it through its data directory.\n" +
+			"With --data the token can also be made before the server is started.",
+		Example: "  hayate auth token create --user zabbix --note \"media type\"\n  hayate auth token create --data /var/lib/hayate --ttl 8760h",
+		RunE: func(c *cobra.Command, _ []string) error {
+			raw, err := a.createToken(c.Context(), user, note, ttl)
+			if err != nil {
+				return err
+			}
+			return a.printObject(raw, "id", func(o object) error {
+				fmt.Fprintln(a.Stdout, text(o, "token"))
+				a.say("Keep it: it is not shown again. Use it as HAYATE_TOKEN, or as the header X-Auth-Token. Revoke it: hayate auth token delete %s", text(o, "id"))
+				return nil
+			})
+		}}
 	create.Flags().StringVar(&user, "user", "admin", "user that the token stands for")
 	create.Flags().StringVar(&note, "note", "", "what it is for")
 	create.Flags().DurationVar(&ttl, "ttl", 0, "time after which it expires; 0 never")
@@ -169,6 +177,24 @@ func (a *app) authCommand() *cobra.Command {
 	t.AddCommand(create, list, del)
 	c.AddCommand(t)
 	return c
+}
+
+// createToken asks the server, or writes to the store where none runs.
+func (a *app) createToken(ctx context.Context, user, note string, ttl time.Duration) (json.RawMessage, error) {
+	r, err := a.call(ctx, http.MethodPost, "/v1/tokens", nil, mustJSON(map[string]any{"user": user, "note": note, "ttl": int64(ttl / time.Second)}), "application/json")
+	var op *net.OpError
+	if err == nil || a.named() != "" || !errors.As(err, &op) {
+		return r.body, err
+	}
+	dir := a.directory()
+	if _, statErr := os.Stat(filepath.Join(dir, "hayate.db")); statErr != nil && a.data == "" {
+		return nil, err // no server, and no directory that was named: a store is not made by accident
+	}
+	secret, t, err := a.CreateToken(ctx, dir, user, note, ttl)
+	if err != nil {
+		return nil, fmt.Errorf("create a token in %s: %w", dir, err)
+	}
+	return json.Marshal(map[string]any{"token": secret, "id": t.ID, "user": t.User, "note": t.Note, "created": t.Created})
 }
 
 func mustJSON(v any) []byte {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,8 @@ type World struct {
 	Up func(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(addr string)) error
 	// OpenStore opens the store of a directory that no server holds.
 	OpenStore func(dir string) (router.Store, error)
+	// CreateToken makes an access token in a directory that no server holds.
+	CreateToken func(ctx context.Context, dir, user, note string, ttl time.Duration) (string, router.Token, error)
 }
 
 // Run performs one command and returns its exit code.
@@ -69,6 +72,7 @@ func Run(ctx context.Context, w World) int {
 type app struct {
 	World
 	server    string
+	data      string // the directory of a server on this host, where a command names one
 	tokenFile string
 	output    string
 	color     string

@@ -20,16 +20,9 @@ import (
 
 // address finds the server.
 func (a *app) address() string {
-	addr := a.server
+	addr := a.named()
 	if addr == "" {
-		addr = a.Getenv("HAYATE_SERVER")
-	}
-	if addr == "" {
-		dir := a.Getenv("HAYATE_DATA")
-		if dir == "" {
-			dir = "hayate-data"
-		}
-		if b, err := os.ReadFile(filepath.Join(dir, "listen")); err == nil {
+		if b, err := os.ReadFile(filepath.Join(a.directory(), "listen")); err == nil {
 			addr = strings.TrimSpace(string(b))
 		}
 	}
@@ -41,6 +34,52 @@ func (a *app) address() string {
 	}
 	return strings.TrimRight(addr, "/")
 }
+
+// named is the server that the caller chose, "" where that is left to the
+// directory.
+func (a *app) named() string {
+	if a.server != "" {
+		return a.server
+	}
+	if a.data != "" {
+		return ""
+	}
+	return a.Getenv("HAYATE_SERVER")
+}
+
+// directory is where a server on this host keeps its data.
+func (a *app) directory() string {
+	if a.data != "" {
+		return a.data
+	}
+	if dir := a.Getenv("HAYATE_DATA"); dir != "" {
+		return dir
+	}
+	return "hayate-data"
+}
+
+// client returns a client of the server. A server on this host that nobody named
+// by address is reached through the socket in its directory: whoever may open
+// that is the operator, whatever the server listens on.
+func (a *app) client(timeout time.Duration) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	if a.named() == "" {
+		socket := filepath.Join(a.directory(), ControlSocket)
+		tcp := t.DialContext
+		t.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			var d net.Dialer
+			if c, err := d.DialContext(ctx, "unix", socket); err == nil {
+				return c, nil
+			}
+			return tcp(ctx, network, addr)
+		}
+	}
+	return &http.Client{Timeout: timeout, Transport: t}
+}
+
+// ControlSocket is the name of the socket that a server keeps in its data
+// directory for those who may read it.
+const ControlSocket = "control.sock"
 
 func (a *app) token() (string, error) {
 	if a.tokenFile == "" {
@@ -66,8 +105,7 @@ func (a *app) call(ctx context.Context, method, path string, query url.Values, b
 	if err != nil {
 		return reply{}, err
 	}
-	client := http.Client{Timeout: time.Minute}
-	res, err := client.Do(req)
+	res, err := a.client(time.Minute).Do(req)
 	if err != nil {
 		return reply{}, a.unreachable(err)
 	}
@@ -108,7 +146,7 @@ func (a *app) request(ctx context.Context, method, path string, query url.Values
 func (a *app) unreachable(err error) error {
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Errorf("no server answers at %s (%v). Start one with \"hayate up\", or name another with --server", a.address(), op.Err)
+		return fmt.Errorf("no server answers at %s (%v). Start one with \"hayate up\", or name another with --server%w", a.address(), op.Err, silent{err})
 	}
 	return err
 }

@@ -137,7 +137,7 @@ func (a *app) follow(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := a.client(0).Do(req)
 	if err != nil {
 		return a.unreachable(err)
 	}
