@@ -1,16 +1,14 @@
 package packs
 
 import (
-	_ "embed" // runners.yaml
+	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/runners"
 )
-
-//go:embed runners.yaml
-var runnersYAML []byte
 
 // runner is what reading a pack must know of a runner.
 type runner struct {
@@ -30,10 +28,21 @@ func Runners() []hayate.Runner {
 	return out
 }
 
-// readRunners reads the table. It is built in, so it is right, as a test shows.
+// readRunners reads the descriptions. They are built in, so they are right, as a
+// test shows.
 func readRunners() []runner {
-	doc, _ := yamldoc.Parse(runnersYAML, yamldoc.Options{File: "runners.yaml"})
+	files := runners.Descriptions()
+	names, _ := fs.Glob(files, "*/runner.yaml") // the pattern is right
 	var known []runner
+	for _, name := range append([]string{"runners.yaml"}, names...) {
+		raw, _ := fs.ReadFile(files, name) // Glob found it
+		known = append(known, describedIn(raw, name)...)
+	}
+	return known
+}
+
+func describedIn(raw []byte, file string) (known []runner) {
+	doc, _ := yamldoc.Parse(raw, yamldoc.Options{File: file})
 	for _, e := range doc.Entries() {
 		n := e.Value
 		r := runner{params: n.Get("parameters")}

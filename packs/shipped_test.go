@@ -13,6 +13,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/runners"
 )
 
 func TestShippedPacksHaveNoMistakes(t *testing.T) {
@@ -77,12 +78,18 @@ func TestCoreIsComplete(t *testing.T) {
 
 func TestRunners(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("runners.yaml")
-	if err != nil {
-		t.Fatal(err)
+	files, err := fs.Glob(runners.Descriptions(), "*/runner.yaml")
+	if err != nil || len(files) < 4 {
+		t.Fatalf("got the files %v, %v", files, err)
 	}
-	if _, found := yamldoc.Parse(raw, yamldoc.Options{File: "runners.yaml", RefuseDuplicates: true}); len(found) > 0 {
-		t.Fatal(found)
+	for _, f := range append(files, "runners.yaml") {
+		raw, err := fs.ReadFile(runners.Descriptions(), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, found := yamldoc.Parse(raw, yamldoc.Options{File: f, RefuseDuplicates: true}); len(found) > 0 {
+			t.Error(found)
+		}
 	}
 	byName := map[string]hayate.Runner{}
 	for _, r := range packs.Runners() {

@@ -25,9 +25,7 @@ import (
 	"github.com/hayate-run/hayate/infra/systemd"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/router"
-	httprunner "github.com/hayate-run/hayate/runners/http"
-	"github.com/hayate-run/hayate/runners/inquirer"
-	"github.com/hayate-run/hayate/runners/noop"
+	"github.com/hayate-run/hayate/runners/all"
 	"github.com/hayate-run/hayate/runners/shell"
 )
 
@@ -78,7 +76,7 @@ func newRouter(s settings.Settings, store *embedded.Store, log *slog.Logger) (*r
 		Store: store, Queue: store.Queue(), Registry: store.Registry(), Datastore: store.Datastore(), Blobs: store.Blobs(),
 		Secrets: secrets, Log: log, SoleOwner: true, Workers: s.Workers, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
-		Runners:     []router.Runner{noop.New(), inquirer.New(), shell.New(shell.Config{}), httprunner.New(httprunner.Config{Version: version})},
+		Runners:     all.New(all.Config{Version: version}),
 		RunnerTypes: packs.Runners(),
 		OnLost: func(x hayate.Execution) {
 			if err := shell.KillLeftovers(string(x.ID)); err != nil {
