@@ -257,6 +257,8 @@ type Query struct {
 	// Parent selects the children of an execution; NoParent those without one.
 	Parent   hayate.ExecutionID
 	NoParent bool
+	// User selects the executions that this user started, or that count as theirs.
+	User string
 	// Text is found in the id, references, parameters or data, ignoring case.
 	Text string
 	// After and Before bound the time of creation or acceptance, both excluded.

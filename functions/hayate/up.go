@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -50,11 +51,14 @@ func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(a
 	if _, err := loadPacks(ctx, rt, dirs, log); err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", s.Listen)
+	l, err := net.Listen(network(s.Listen), s.Listen)
 	if err != nil {
 		return fmt.Errorf("%v. Choose another address with --listen HOST:PORT (port 0 picks a free one): %w", err, hayate.ErrInvalid)
 	}
 	defer l.Close()
+	if err := warnOpen(ctx, rt, l, s, log); err != nil {
+		return err
+	}
 	var draining atomic.Bool
 	api, err := newAPI(s, rt, store, dirs, log, l, &draining)
 	if err != nil {
@@ -96,14 +100,46 @@ func leftovers() []hayate.ExecutionID {
 	return ids
 }
 
+// network keeps an IPv4 address what it is: Go would serve 0.0.0.0 on [::] too.
+func network(listen string) string {
+	if host, _, err := net.SplitHostPort(listen); err == nil {
+		if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+			return "tcp4"
+		}
+	}
+	return "tcp"
+}
+
+func loopback(l net.Listener) bool {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	return ok && tcp.IP.IsLoopback()
+}
+
+// warnOpen says what an address that others can reach lacks: a token, or TLS.
+func warnOpen(ctx context.Context, rt *router.Router, l net.Listener, s settings.Settings, log *slog.Logger) error {
+	if loopback(l) {
+		return nil
+	}
+	ts, err := rt.Tokens(ctx)
+	if err != nil {
+		return err
+	}
+	if len(ts) == 0 {
+		log.Warn("every call to this address needs a token, and there is none yet; create one on this host", "run", "hayate auth token create --data "+s.Data)
+	}
+	if s.TLSCert == "" {
+		log.Warn("tokens and events travel unencrypted to this address; serve TLS with --tls-cert and --tls-key, or behind a proxy that does")
+	}
+	return nil
+}
+
 func newAPI(s settings.Settings, rt *router.Router, store *embedded.Store, dirs packdir.Config, log *slog.Logger, l net.Listener, draining *atomic.Bool) (*httpapi.Server, error) {
 	signatures := make(map[string]httpapi.Signature, len(s.Webhooks))
 	for name, w := range s.Webhooks {
 		signatures[name] = httpapi.Signature{Kind: w.Kind, Secret: w.Secret, Header: w.Header, Hash: w.Hash, Prefix: w.Prefix, Encoding: w.Encoding}
 	}
-	tcp, ok := l.Addr().(*net.TCPAddr)
 	return httpapi.New(httpapi.Config{
-		Router: rt, Log: log, Version: version, Open: ok && tcp.IP.IsLoopback(), MaxBody: int64(s.MaxBody), MaxInFlight: s.MaxInFlight,
+		Router: rt, Log: log, Version: version, Open: loopback(l), MaxBody: int64(s.MaxBody), MaxInFlight: s.MaxInFlight,
 		AllowedOrigins: s.WebhookOrigins, SNSTopics: s.SNSTopics, SNSUnsigned: s.SNSUnsigned, Signatures: signatures,
 		Ready:    map[string]func(context.Context) error{"store": storeReady(store)},
 		Draining: draining.Load,

@@ -225,6 +225,14 @@ func (a *app) statusCommand() *cobra.Command {
 	}}
 }
 
+// zeroless leaves out what there is none of.
+func zeroless(n string) string {
+	if n == "0" {
+		return ""
+	}
+	return n
+}
+
 func (a *app) showStatus(o object) error {
 	health := "healthy"
 	if at(o, "healthy") != true {
@@ -236,7 +244,7 @@ func (a *app) showStatus(o object) error {
 	}
 	a.pairs([][2]string{{"server", a.address()}, {"version", text(o, "version")}, {"health", health}, {"packs", text(o, "packs")},
 		{"rules", text(o, "rules") + " (" + text(o, "rules_enabled") + " enabled)"}, {"actions", text(o, "actions")},
-		{"waiting", text(o, "waiting")}, {"running", text(o, "running")}, {"last event", last}, {"store", bytesText(at(o, "store.bytes")) + ", " + text(o, "store.events") + " events"}})
+		{"waiting", text(o, "waiting")}, {"running", text(o, "running")}, {"paused", zeroless(text(o, "paused"))}, {"last event", last}, {"store", bytesText(at(o, "store.bytes")) + ", " + text(o, "store.events") + " events"}})
 	checks, _ := o["checks"].(object)
 	for name, v := range checks {
 		if v != "ok" {
@@ -247,6 +255,12 @@ func (a *app) showStatus(o object) error {
 	for _, f := range fails {
 		m, _ := f.(object)
 		fmt.Fprintf(a.Stdout, "%s  %s  %s  %s\n", a.paint(text(m, "status")), text(m, "id"), text(m, "action"), a.when(text(m, "ended")))
+	}
+	asked, _ := o["inquiries"].([]any)
+	for _, q := range asked {
+		m, _ := q.(object)
+		id := text(m, "id")
+		fmt.Fprintf(a.Stdout, "%s  %s  waits for an answer: hayate inquiry get %s\n", a.paint("pending"), id, id)
 	}
 	if len(fails) > 0 {
 		a.say("Look at one: hayate execution get %s", text(fails[0].(object), "id"))

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -64,8 +65,14 @@ func Run(ctx context.Context, w World) int {
 	if errors.As(err, &e) && e.err == nil {
 		return e.code
 	}
+	code := exitCode(ctx, err)
+	var cut *url.Error
+	if ctx.Err() != nil && (errors.Is(err, context.Canceled) || errors.As(err, &cut)) {
+		fmt.Fprintln(w.Stderr, "hayate: interrupted")
+		return code
+	}
 	fmt.Fprintln(w.Stderr, "hayate: "+errorText(err))
-	return exitCode(ctx, err)
+	return code
 }
 
 // app is one invocation.
@@ -160,7 +167,7 @@ func (a *app) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&a.server, "server", "", "address of the server (default: $HAYATE_SERVER, else the one serving ./hayate-data, else http://127.0.0.1:9101)")
 	f.StringVar(&a.tokenFile, "token-file", "", "file that holds the access token (default: $HAYATE_TOKEN holds the token itself)")
-	f.StringVarP(&a.output, "output", "o", "table", "output: table, wide, json, jsonl, yaml, name, jsonpath=EXPR, template=TEMPLATE")
+	f.StringVarP(&a.output, "output", "o", "table", "output: table, wide, json, jsonl, yaml, name, jsonpath=EXPR, template=TEMPLATE (Go's text/template); in lists these two are applied to each entry")
 	f.StringVar(&a.color, "color", "auto", "colour: auto, always, never")
 	f.StringVar(&a.timeForm, "time-format", "relative", "times in tables: relative, iso, raw")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print data and errors only")

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +52,7 @@ func took(o object) string {
 
 func (a *app) executionList() *cobra.Command {
 	var l listFlags
-	var status, action, rule, event, parent string
+	var status, action, rule, event, parent, user string
 	c := &cobra.Command{Use: "list", Short: "list executions, newest first", Args: exactly(0)}
 	l.add(c)
 	f := c.Flags()
@@ -60,8 +61,13 @@ func (a *app) executionList() *cobra.Command {
 	f.StringVar(&rule, "rule", "", "only started by this rule")
 	f.StringVar(&event, "event", "", "only started by this event")
 	f.StringVar(&parent, "parent", "", "only children of this execution")
+	f.StringVar(&user, "user", "", "only those of this user")
 	c.RunE = func(c *cobra.Command, _ []string) error {
+		if err := knownStatuses(status); err != nil {
+			return err
+		}
 		q := url.Values{}
+		set(q, "user", user)
 		set(q, "status", status)
 		set(q, "action", action)
 		set(q, "rule", rule)
@@ -72,8 +78,25 @@ func (a *app) executionList() *cobra.Command {
 	return c
 }
 
+// knownStatuses refuses a word that no execution can have as its status.
+func knownStatuses(list string) error {
+	if list == "" {
+		return nil
+	}
+	known := make([]string, len(hayate.Statuses))
+	for i, st := range hayate.Statuses {
+		known[i] = string(st)
+	}
+	for _, word := range strings.Split(list, ",") {
+		if !slices.Contains(known, word) {
+			return usage("unknown status %q%s Known: %s", word, hint(word, known), strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
 func (a *app) executionGet() *cobra.Command {
-	return &cobra.Command{Use: "get ID|last", Short: "show an execution: parameters, log and result", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "get ID|last", Short: "show an execution: parameters, log and result", Args: exactly(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
 		return a.showExecution(c.Context(), args[0])
 	}}
 }
@@ -117,7 +140,7 @@ func clock(stamp string) string {
 }
 
 func (a *app) executionTail() *cobra.Command {
-	return &cobra.Command{Use: "tail ID|last", Short: "follow what an execution prints, until it ends", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "tail ID|last", Short: "follow what an execution prints, until it ends", Args: exactly(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
 		var x object
 		if err := a.get(c.Context(), "/api/v1/executions/"+url.PathEscape(args[0]), nil, &x); err != nil {
 			return err
@@ -206,7 +229,7 @@ func (a *app) outcome(ctx context.Context, id string, requireVerified bool) erro
 func (a *app) executionWait() *cobra.Command {
 	var timeout time.Duration
 	var verified bool
-	c := &cobra.Command{Use: "wait ID", Short: "wait until an execution has ended; the exit code says how", Args: exactly(1)}
+	c := &cobra.Command{Use: "wait ID", Short: "wait until an execution has ended; the exit code says how", Args: exactly(1), ValidArgsFunction: a.completeExecution}
 	c.Flags().DurationVar(&timeout, "timeout", 0, "longest time to wait; 0 waits for ever")
 	c.Flags().BoolVar(&verified, "require-verified", false, "exit with 6 when the execution succeeded without having asserted anything")
 	c.RunE = func(c *cobra.Command, args []string) error {
@@ -225,23 +248,53 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
+	told := false
 	for {
 		var o object
 		q := url.Values{"include_attributes": {"status"}, "wait": {"30"}}
+		if !told {
+			q.Set("wait", "2") // soon enough for a person who looks at the screen
+		}
 		if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), q, &o); err != nil {
 			if ctx.Err() == context.DeadlineExceeded {
 				return fmt.Errorf("execution %s has not ended within %s: %w", id, timeout, context.DeadlineExceeded)
 			}
 			return err
 		}
-		if st := hayate.Status(text(o, "status")); st.Completed() || st == hayate.StatusPending {
+		st := hayate.Status(text(o, "status"))
+		if st.Completed() || st == hayate.StatusPending {
 			return nil
+		}
+		if st == hayate.StatusPaused && !told {
+			told = true
+			if err := a.sayPaused(ctx, id); err != nil {
+				return err
+			}
 		}
 	}
 }
 
+// sayPaused tells whoever waits for a paused execution what it waits for.
+func (a *app) sayPaused(ctx context.Context, id string) error {
+	var kids []object
+	if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id)+"/children", url.Values{"depth": {"-1"}}, &kids); err != nil {
+		return err
+	}
+	asked := false
+	for _, k := range kids {
+		if text(k, "status") == string(hayate.StatusPending) {
+			asked = true
+			a.say("execution %s waits for an answer. See the question: hayate inquiry get %s\nAnswer it: hayate inquiry respond %s NAME=VALUE…", id, text(k, "id"), text(k, "id"))
+		}
+	}
+	if !asked {
+		a.say("execution %s is paused. Go on: hayate execution resume %s", id, id)
+	}
+	return nil
+}
+
 func (a *app) executionCancel() *cobra.Command {
-	return &cobra.Command{Use: "cancel ID...", Short: "cancel executions", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "cancel ID...", Short: "cancel executions", Args: atLeast(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
 		bad := false
 		for _, id := range args {
 			r, err := a.call(c.Context(), http.MethodDelete, "/api/v1/executions/"+url.PathEscape(id), nil, nil, "")
@@ -267,7 +320,7 @@ func (a *app) executionCancel() *cobra.Command {
 }
 
 func (a *app) executionPause(verb, status string) *cobra.Command {
-	return &cobra.Command{Use: verb + " ID...", Short: verb + " workflows", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: verb + " ID...", Short: verb + " workflows", Args: atLeast(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
 		for _, id := range args {
 			var o object
 			if err := a.send(c.Context(), http.MethodPut, "/api/v1/executions/"+url.PathEscape(id), map[string]string{"status": status}, &o); err != nil {
@@ -281,7 +334,7 @@ func (a *app) executionPause(verb, status string) *cobra.Command {
 
 func (a *app) executionRerun() *cobra.Command {
 	var wait bool
-	c := &cobra.Command{Use: "rerun ID [NAME=VALUE...]", Aliases: []string{"re-run"}, Short: "run again, with the same parameters or some changed", Args: atLeast(1)}
+	c := &cobra.Command{Use: "rerun ID [NAME=VALUE...]", Aliases: []string{"re-run"}, Short: "run again, with the same parameters or some changed", Args: atLeast(1), ValidArgsFunction: a.completeExecution}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until it has ended; the exit code says how")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var old object
@@ -325,7 +378,7 @@ func (a *app) runCommand() *cobra.Command {
 		Short:   "run an action and wait for it",
 		Long:    "Runs an action and shows its result; the exit code says how it ended. Values are read as the action's schema wants them:\nnumbers, true and false, JSON or a,b,c for arrays, JSON or k=v,k2=v2 for objects; @FILE is the content of a file.",
 		Example: "  hayate run core.local cmd='uname -a'\n  hayate run core.http url=http://127.0.0.1:8080/ method=GET\n  hayate run core.local cmd=backup.sh --async",
-		Args:    atLeast(1),
+		Args:    atLeast(1), ValidArgsFunction: a.complete("/api/v1/actions"),
 	}
 	f := c.Flags()
 	f.BoolVarP(&async, "async", "a", false, "do not wait: print the execution's id")
@@ -353,9 +406,6 @@ func (a *app) runCommand() *cobra.Command {
 // parameters reads NAME=VALUE arguments as the action's schema wants them.
 func (a *app) parameters(ctx context.Context, ref string, args []string) (map[string]any, error) {
 	out := map[string]any{}
-	if len(args) == 0 {
-		return out, nil
-	}
 	var view struct {
 		Parameters map[string]struct {
 			Type string `json:"type"`

@@ -3,12 +3,15 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/router"
 )
 
@@ -17,20 +20,33 @@ func (a *app) inquiryCommand() *cobra.Command {
 	list := &cobra.Command{Use: "list", Short: "list questions that wait for an answer", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
 		return a.lists(c, &listFlags{limit: -1}, "/api/v1/inquiries", url.Values{}, []column{field("ID", "id"), field("ROUTE", "route"), field("USERS", "users"), field("TTL (MIN)", "ttl"), wideField("SCHEMA", "schema")})
 	}}
-	get := &cobra.Command{Use: "get ID", Short: "show a question", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
+	get := &cobra.Command{Use: "get ID|last", Short: "show a question; last is the newest", Args: exactly(1), RunE: func(c *cobra.Command, args []string) error {
 		return a.showResource(c.Context(), "/api/v1/inquiries/", args[0])
 	}}
-	respond := &cobra.Command{Use: "respond ID NAME=VALUE...|JSON", Short: "answer a question", Args: atLeast(2),
+	respond := &cobra.Command{Use: "respond ID|last NAME=VALUE...|JSON", Short: "answer a question", Args: atLeast(2),
 		Example: "  hayate inquiry respond 66f0… continue=true\n  hayate inquiry respond 66f0… '{\"continue\": true}'",
 		RunE: func(c *cobra.Command, args []string) error {
 			response, err := answerOf(args[1:])
 			if err != nil {
 				return err
 			}
-			if err := a.send(c.Context(), http.MethodPut, "/api/v1/inquiries/"+url.PathEscape(args[0]), map[string]any{"id": args[0], "response": response}, nil); err != nil {
+			var q struct {
+				ID     string
+				Schema struct{ Properties map[string]json.RawMessage }
+			}
+			if err := a.get(c.Context(), "/api/v1/inquiries/"+url.PathEscape(args[0]), nil, &q); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(a.Stdout, "inquiry %s is answered\n", args[0])
+			known := slices.Sorted(maps.Keys(q.Schema.Properties))
+			for name := range response {
+				if near := yamldoc.Nearest(name, known); q.Schema.Properties[name] == nil && near != "" {
+					return usage("the question does not ask for %q, did you mean %q? It asks for: %s", name, near, strings.Join(known, ", "))
+				}
+			}
+			if err := a.send(c.Context(), http.MethodPut, "/api/v1/inquiries/"+url.PathEscape(q.ID), map[string]any{"id": q.ID, "response": response}, nil); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(a.Stdout, "inquiry %s is answered\n", q.ID)
 			return err
 		}}
 	c.AddCommand(list, get, respond)

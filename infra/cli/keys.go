@@ -21,6 +21,10 @@ func (a *app) keyCommand() *cobra.Command {
 	return c
 }
 
+// masked stands for a secret value where people read. The API, and so -o json,
+// shows the encrypted text, as StackStorm's does.
+const masked = "********"
+
 func keyPath(name string) string { return "/api/v1/keys/" + url.PathEscape(name) }
 
 func scopeFlag(c *cobra.Command, scope *string, dflt string) {
@@ -44,7 +48,9 @@ func (a *app) keyGet() *cobra.Command {
 		}
 		return a.printObject(r.body, "name", func(o object) error {
 			if at(o, "encrypted") == true {
-				a.say("the value is secret; --decrypt opens it")
+				a.say("the value is secret; --decrypt shows it")
+				_, err := fmt.Fprintln(a.Stdout, masked)
+				return err
 			}
 			_, err := fmt.Fprintln(a.Stdout, text(o, "value"))
 			return err
@@ -98,7 +104,7 @@ func (a *app) keyList() *cobra.Command {
 		return a.lists(c, &listFlags{limit: -1}, "/api/v1/keys", q, []column{field("NAME", "name"),
 			{title: "VALUE", get: func(o object) string {
 				if at(o, "encrypted") == true {
-					return "********"
+					return masked
 				}
 				return text(o, "value")
 			}}, field("SCOPE", "scope"), field("SECRET", "secret"), field("EXPIRES", "expire_timestamp")})

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -52,10 +53,16 @@ func (a *app) printList(raw []byte, name string, cols []column) error {
 		}
 		return nil
 	case "jsonpath", "template", "name":
+		found := 0
 		for _, it := range items {
-			if err := a.printOne(it, form, arg, name); err != nil {
+			n, err := a.printOne(it, form, arg, name)
+			if err != nil {
 				return err
 			}
+			found += n
+		}
+		if found == 0 && len(items) > 0 {
+			a.sayNothing(form, arg)
 		}
 		return nil
 	case "table", "wide":
@@ -88,7 +95,11 @@ func (a *app) printObject(raw []byte, name string, pretty func(object) error) er
 		_, err := fmt.Fprintln(a.Stdout, b.String())
 		return err
 	case "jsonpath", "template", "name":
-		return a.printOne(raw, form, arg, name)
+		n, err := a.printOne(raw, form, arg, name)
+		if err == nil && n == 0 {
+			a.sayNothing(form, arg)
+		}
+		return err
 	case "table", "wide":
 		var o object
 		if err := json.Unmarshal(raw, &o); err != nil {
@@ -99,54 +110,74 @@ func (a *app) printObject(raw []byte, name string, pretty func(object) error) er
 	return usage("unknown output %q%s Known: %s", a.output, hint(a.output, formats), strings.Join(formats, ", "))
 }
 
-func (a *app) printOne(raw json.RawMessage, form, arg, name string) error {
-	if form == "name" {
+// sayNothing tells a person that a path led nowhere: mostly it is mistyped.
+func (a *app) sayNothing(form, arg string) {
+	a.say("%s=%s found nothing; -o json shows what there is", form, arg)
+}
+
+// printOne prints one thing, or what an expression makes of it, and returns how
+// many lines it printed.
+func (a *app) printOne(raw json.RawMessage, form, arg, name string) (int, error) {
+	switch form {
+	case "name":
 		var o object
 		if err := json.Unmarshal(raw, &o); err != nil {
-			return err
+			return 0, err
 		}
 		_, err := fmt.Fprintln(a.Stdout, text(o, name))
-		return err
-	}
-	if form == "template" {
+		return 1, err
+	case "template":
 		t, err := template.New("output").Parse(arg)
 		if err != nil {
-			return usage("the template is wrong: %v", err)
+			return 0, usage("the template is wrong: %v", err)
 		}
 		var o any
 		if err := json.Unmarshal(raw, &o); err != nil {
-			return err
+			return 0, err
 		}
 		if err := t.Execute(a.Stdout, o); err != nil {
-			return usage("the template is wrong: %v", err)
+			return 0, usage("the template is wrong: %v", err)
 		}
 		_, err = fmt.Fprintln(a.Stdout)
-		return err
+		return 1, err
 	}
 	p, err := jsonpath.Parse(strings.TrimPrefix(strings.Trim(arg, "{}"), "."))
 	if err != nil {
-		return usage("the jsonpath is wrong: %v", err)
+		return 0, usage("the jsonpath %q is wrong: %v", arg, pathError(err))
 	}
 	v, err := value.Decode(raw)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	found, err := p.Find(v, value.NewBudget(outputSteps, outputBytes))
-	if err != nil {
-		return usage("the jsonpath is too much work: %v", err)
+	switch {
+	case errors.Is(err, value.ErrLimit):
+		return 0, usage("the jsonpath is too much work: it looks at more than %d parts", outputSteps)
+	case err != nil:
+		return 0, usage("the jsonpath does not fit the answer: %v; -o json shows what there is", err)
 	}
 	for _, m := range found {
 		line, ok := m.(string)
 		if !ok {
 			b, err := value.Encode(m)
 			if err != nil {
-				return err
+				return 0, err
 			}
 			line = string(b)
 		}
 		fmt.Fprintln(a.Stdout, line)
 	}
-	return nil
+	return len(found), nil
+}
+
+// pathError says what is wrong with a path in words; the parser answers as
+// StackStorm's does.
+func pathError(err error) string {
+	var e *value.Error
+	if errors.As(err, &e) && e.Class == "AttributeError" {
+		return "it ends where more is expected"
+	}
+	return err.Error()
 }
 
 // The bounds of one -o jsonpath.
@@ -275,11 +306,29 @@ func text(o object, path string) string {
 		}
 		return "false"
 	}
+	if list, ok := v.([]any); ok {
+		if words, ok := joinedWords(list); ok {
+			return words
+		}
+	}
 	b, err := json.Marshal(v)
 	if err != nil {
 		return ""
 	}
 	return string(b)
+}
+
+// joinedWords writes a list of texts as a person would.
+func joinedWords(list []any) (string, bool) {
+	words := make([]string, len(list))
+	for i, x := range list {
+		w, ok := x.(string)
+		if !ok {
+			return "", false
+		}
+		words[i] = w
+	}
+	return strings.Join(words, ", "), true
 }
 
 func at(o object, path string) any {

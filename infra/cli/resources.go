@@ -166,6 +166,21 @@ func (a *app) complete(path string) func(*cobra.Command, []string, string) ([]st
 	}
 }
 
+// completeExecution offers the newest executions to the shell.
+func (a *app) completeExecution(c *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
+	var items []object
+	if err := a.get(c.Context(), "/api/v1/executions", url.Values{"limit": {"50"}, "include_attributes": {"id,action,status"}}, &items); err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp // no server: nothing to offer
+	}
+	var out []string
+	for _, o := range items {
+		if id := text(o, "id"); strings.HasPrefix(id, prefix) {
+			out = append(out, id+"\t"+text(o, "action.ref")+" "+text(o, "status"))
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
 func (a *app) packCommand() *cobra.Command {
 	c := &cobra.Command{Use: "pack", Aliases: []string{"packs"}, Short: "list packs, read them again, check them"}
 	list := &cobra.Command{Use: "list", Short: "list registered packs", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {

@@ -2,11 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/settings"
 )
 
@@ -27,9 +29,17 @@ func (a *app) upCommand() *cobra.Command {
 		if err != nil {
 			return &exit{exitUsage, err}
 		}
-		return a.Up(c.Context(), s, a.Stderr, func(addr string) {
-			fmt.Fprintf(a.Stdout, "hayate %s serves on http://%s\n", a.Version, addr)
+		scheme := "http"
+		if s.TLSCert != "" {
+			scheme = "https"
+		}
+		err = a.Up(c.Context(), s, a.Stderr, func(addr string) {
+			fmt.Fprintf(a.Stdout, "hayate %s serves on %s://%s\n", a.Version, scheme, addr)
 		})
+		if errors.Is(err, hayate.ErrInvalid) {
+			return &exit{exitUsage, err}
+		}
+		return err
 	}
 	return c
 }

@@ -68,6 +68,14 @@ func create(path string) error {
 	if err := errors.Join(removeIfThere(making), removeIfThere(making+"-journal")); err != nil {
 		return fmt.Errorf("create the store: %w", fileError(err))
 	}
+	// SQLite gives its other files the mode of this one.
+	f, err := os.OpenFile(making, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("create the store: %w", fileError(err))
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("create the store: %w", fileError(err))
+	}
 	db, err := sql.Open("sqlite", "file:"+making)
 	if err != nil {
 		return fmt.Errorf("create the store: %w", sqlError(err))

@@ -34,7 +34,8 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"ROLLBACK":        &w.rollback,
 		"UPDATE meta SET value=? WHERE name='counts'": &w.counts,
 
-		"INSERT INTO keys(hash, at) VALUES(?,?)":                                                           &w.addKey,
+		"INSERT INTO keys(hash, at) VALUES(?,?) ON CONFLICT(hash) DO NOTHING":                              &w.addKey,
+		"SELECT at FROM keys WHERE hash=?":                                                                 &w.getKey,
 		"INSERT INTO events(seq, id, type, source, firings, executions, at, body) VALUES(?,?,?,?,?,?,?,?)": &w.addEvent,
 		"INSERT INTO executions(seq, id, status, duty, due, action, rule, runner, tree, parent, at, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING": &w.addExecution,
 		"UPDATE executions SET status=?, duty=?, due=?, body=? WHERE seq=?":                                                                                           &w.setExecution,

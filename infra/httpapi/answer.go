@@ -52,7 +52,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 			break
 		}
 	}
-	if status >= 500 {
+	switch {
+	case r.Context().Err() != nil:
+		s.Log.Debug("caller left", "method", r.Method, "path", r.URL.Path, "request_id", w.Header().Get("X-Request-ID"))
+	case status >= 500:
 		s.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "request_id", w.Header().Get("X-Request-ID"), "err", err)
 	}
 	if status == http.StatusTooManyRequests && w.Header().Get("Retry-After") == "" {

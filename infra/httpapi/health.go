@@ -81,6 +81,9 @@ func (s *Server) welcome(w http.ResponseWriter, _ *http.Request) {
 	fmt.Fprintf(w, "hayate %s\n\nPOST /v1/events          CloudEvents\nPOST /v1/webhooks/NAME   any source's own payload\nGET  /api/v1/executions  StackStorm's API\nGET  /readyz, /livez, /metrics\n", s.Version)
 }
 
+// maxAsked bounds the open questions that the status shows.
+const maxAsked = 5
+
 // status is one screen: what runs, what waits, what went wrong last.
 func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	st, err := s.Router.Stats(r.Context())
@@ -104,6 +107,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	fs := []failure{}
 	for _, x := range failed.Items {
 		fs = append(fs, failure{x.ID, x.Action, x.Status, stamp(x.Ended)})
+	}
+	asked, err := s.Router.Inquiries(r.Context(), maxAsked)
+	if err != nil {
+		return err
 	}
 	lastEvent := ""
 	if len(last.Items) > 0 {
@@ -132,7 +139,7 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	s.answer(w, http.StatusOK, map[string]any{
 		"version": s.Version, "healthy": healthy, "checks": checks, "store": st, "packs": len(s.Router.Packs()),
 		"rules": len(rules), "rules_enabled": enabled, "actions": len(s.Router.Actions()), "waiting": c.Waiting, "running": c.Running,
-		"last_event": lastEvent, "last_failures": fs,
+		"last_event": lastEvent, "last_failures": fs, "paused": st.Executions[string(hayate.StatusPaused)], "inquiries": asked,
 	})
 	return nil
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 
@@ -22,12 +23,32 @@ func (s *Server) listInquiries(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) getInquiry(w http.ResponseWriter, r *http.Request) error {
-	q, err := s.Router.Inquiry(r.Context(), hayate.ExecutionID(r.PathValue("id")))
+	id, err := s.inquiryID(r)
+	if err != nil {
+		return err
+	}
+	q, err := s.Router.Inquiry(r.Context(), id)
 	if err != nil {
 		return err
 	}
 	s.answer(w, http.StatusOK, q)
 	return nil
+}
+
+// inquiryID is the question that a request names; "last" is the newest that waits.
+func (s *Server) inquiryID(r *http.Request) (hayate.ExecutionID, error) {
+	id := r.PathValue("id")
+	if id != "last" {
+		return hayate.ExecutionID(id), nil
+	}
+	open, err := s.Router.Inquiries(r.Context(), 1)
+	if err != nil {
+		return "", err
+	}
+	if len(open) == 0 {
+		return "", fmt.Errorf("no question waits for an answer: %w", hayate.ErrNotFound)
+	}
+	return open[0].ID, nil
 }
 
 // respondInquiry answers a question: {"id": …, "response": …}.
@@ -41,7 +62,10 @@ func (s *Server) respondInquiry(w http.ResponseWriter, r *http.Request) error {
 	if len(b.Response) == 0 {
 		return wrong("response", "is missing")
 	}
-	id := hayate.ExecutionID(r.PathValue("id"))
+	id, err := s.inquiryID(r)
+	if err != nil {
+		return err
+	}
 	if err := s.Router.Respond(r.Context(), id, b.Response, caller(r)); err != nil {
 		return err
 	}

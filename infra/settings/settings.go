@@ -6,6 +6,7 @@ package settings
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -69,7 +70,7 @@ func List() []Setting {
 		{"data", "hayate-data", "directory that holds everything durable", text(func(s *Settings) *string { return &s.Data })},
 		{"packs", "", "folders of packs, joined by commas; each pack is a subfolder with a pack.yaml", list(func(s *Settings) *[]string { return &s.Packs })},
 		{"configs", "", "folder of the packs' configurations: PACK.yaml each", text(func(s *Settings) *string { return &s.Configs })},
-		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", text(func(s *Settings) *string { return &s.Listen })},
+		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", address(func(s *Settings) *string { return &s.Listen })},
 		{"shipped", "core", "packs of the binary to register, joined by commas: core, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
 		{"watch", "true", "reload packs when their files change", boolean(func(s *Settings) *bool { return &s.Watch })},
 		{"log-level", "info", "least level to log: debug, info, warn, error", oneOf(func(s *Settings) *string { return &s.LogLevel }, "debug", "info", "warn", "error")},
@@ -235,6 +236,21 @@ func (s *Settings) readWebhooks(n *yamldoc.Node, file string) []error {
 
 func text(p func(*Settings) *string) func(*Settings, string) error {
 	return func(s *Settings, v string) error { *p(s) = v; return nil }
+}
+
+// address reads HOST:PORT.
+func address(p func(*Settings) *string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		host, port, err := net.SplitHostPort(v)
+		if err != nil {
+			return fmt.Errorf("found %q, want HOST:PORT, such as 127.0.0.1:9101 or :9101 for all addresses", v)
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return fmt.Errorf("found the port %q, want a number up to 65535; 0 picks a free one", port)
+		}
+		*p(s) = net.JoinHostPort(host, port)
+		return nil
+	}
 }
 
 func list(p func(*Settings) *[]string) func(*Settings, string) error {

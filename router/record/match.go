@@ -25,11 +25,21 @@ func MatchExecution(q *router.Query, x *hayate.Execution) bool {
 		q.Event != "" && q.Event != x.Event,
 		q.Parent != "" && q.Parent != x.Parent,
 		q.NoParent && x.Parent != "",
+		q.User != "" && q.User != user(x),
 		!within(q, x.Created):
 		return false
 	}
 	return q.Text == "" || Contains(q.Text, string(x.ID), string(x.Action), string(x.Rule), string(x.Event), string(x.Parent)) ||
 		ContainsJSON(q.Text, x.Parameters)
+}
+
+// user is who an execution counts as theirs, as its context says.
+func user(x *hayate.Execution) string {
+	var c struct{ User string }
+	if json.Unmarshal(x.Context, &c) != nil {
+		return ""
+	}
+	return c.User
 }
 
 // MatchEvent says whether the query selects the event.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,6 +162,8 @@ func historyExecutions(t *testing.T, f *fixture) {
 		"event of none":     {router.Query{Event: "0123456789abcdef01234567"}, func(hayate.Execution) bool { return false }},
 		"parent":            {router.Query{Parent: parent}, func(x hayate.Execution) bool { return x.Parent == parent }},
 		"parent of none":    {router.Query{Parent: some.ID}, func(hayate.Execution) bool { return false }},
+		"user":              {router.Query{User: "suite"}, func(x hayate.Execution) bool { return strings.Contains(string(x.Context), `"suite"`) }},
+		"user of none":      {router.Query{User: "nobody"}, func(hayate.Execution) bool { return false }},
 		"no parent":         {router.Query{NoParent: true}, func(x hayate.Execution) bool { return x.Parent == "" }},
 		"after":             {router.Query{After: some.Created}, func(x hayate.Execution) bool { return x.Created.After(some.Created) }},
 		"before":            {router.Query{Before: some.Created}, func(x hayate.Execution) bool { return x.Created.Before(some.Created) }},

@@ -119,7 +119,7 @@ func until(ts *testscript.TestScript, neg bool, args []string) {
 	for {
 		cmd := exec.Command(path, args[2:]...)
 		cmd.Dir = ts.MkAbs(".")
-		cmd.Env = append(os.Environ(), "HAYATE_SERVER="+ts.Getenv("HAYATE_SERVER"), "HAYATE_TOKEN="+ts.Getenv("HAYATE_TOKEN"), "HOME="+ts.Getenv("HOME"))
+		cmd.Env = append(os.Environ(), "HAYATE_SERVER="+ts.Getenv("HAYATE_SERVER"), "HAYATE_TOKEN="+ts.Getenv("HAYATE_TOKEN"), "HAYATE_DATA="+ts.Getenv("HAYATE_DATA"), "HOME="+ts.Getenv("HOME"))
 		out, err := cmd.Output()
 		if st.found = re.FindStringSubmatch(string(out)); (st.found != nil) != neg {
 			return
