@@ -179,10 +179,11 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 		log.Info("stopping: no more work is taken, running actions end")
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), s.Drain)
 		defer cancel()
+		err := srv.Shutdown(stop)
 		if control != nil {
-			defer control.Shutdown(stop) // commands that wait there have been answered, or ask again
+			err = errors.Join(err, control.Shutdown(stop))
 		}
-		return srv.Shutdown(stop)
+		return err
 	})
 	addr := l.Addr().String()
 	if err := os.WriteFile(filepath.Join(s.Data, "listen"), []byte(addr+"\n"), 0o644); err != nil {
