@@ -50,6 +50,15 @@ type (
 	Task    = flow.Task
 	Node    = flow.Node
 	Edge    = flow.Edge
+	Way     = flow.Transition
+)
+
+// What may become of a transition.
+const (
+	Taken   = flow.Taken
+	Refused = flow.Refused
+	Broken  = flow.Broken
+	Unasked = flow.Unasked
 )
 
 // The kinds of facts and commands.
@@ -182,4 +191,22 @@ func Step(d *Definition, r *Run, f Fact) (Delta, []Command, error) {
 		return Delta{}, nil, fmt.Errorf("step run of definition %s with %s: %w", r.digest, d.digest, hayate.ErrConflict)
 	}
 	return r.run.Step(f)
+}
+
+// ErrorLog is the run's log of errors in StackStorm's shape, those that were
+// handled among them; nil where there are none, and for dialects that keep none.
+func (r *Run) ErrorLog() json.RawMessage {
+	if c, ok := r.run.(flow.Conducted); ok {
+		return c.ErrorLog()
+	}
+	return nil
+}
+
+// Routes are the transitions that each route of an Orquesta run was split by; nil
+// for other dialects.
+func (r *Run) Routes() [][]string {
+	if c, ok := r.run.(flow.Conducted); ok {
+		return c.Routes()
+	}
+	return nil
 }

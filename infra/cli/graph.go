@@ -17,11 +17,14 @@ func (a *app) workflowGraph() *cobra.Command {
 		Example: "  hayate workflow graph actions/workflows/deploy.yaml\n  hayate workflow graph deploy.yaml --format dot | dot -Tsvg >deploy.svg",
 		Args:    exactly(1),
 	}
-	c.Flags().StringVar(&runner, "runner", workflows.Orquesta, "dialect: the runner that the definition is for")
+	runnerFlag(c, &runner)
 	c.Flags().StringVar(&format, "format", "text", "text, dot (Graphviz) or mermaid")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		src, err := a.readInput(args[0])
 		if err != nil {
+			return err
+		}
+		if runner, err = dialectOf(runner, src); err != nil {
 			return err
 		}
 		def, problems := workflows.Parse(runner, args[0], src, workflows.Options{Known: []string{"st2", "parent"}})

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hayate-run/hayate/internal/yamldoc"
-	"github.com/hayate-run/hayate/router"
 )
 
 func (a *app) inquiryCommand() *cobra.Command {
@@ -75,45 +74,4 @@ func answerOf(args []string) (map[string]any, error) {
 		out[name] = v
 	}
 	return out, nil
-}
-
-func (a *app) workflowCommand() *cobra.Command {
-	c := &cobra.Command{Use: "workflow", Aliases: []string{"workflows"}, Short: "check workflow definitions"}
-	var runner string
-	inspect := &cobra.Command{Use: "inspect FILE...", Short: "check definitions without a server; exit code 1 says that something is wrong", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
-		bad := 0
-		for _, name := range args {
-			text, err := a.readInput(name)
-			if err != nil {
-				return err
-			}
-			ps := router.InspectWorkflow(runner, text)
-			bad += len(ps)
-			if a.output == "json" {
-				if err := a.printJSON(mustJSON(ps)); err != nil {
-					return err
-				}
-				continue
-			}
-			for _, p := range ps {
-				place := name
-				if p.Line > 0 {
-					place = fmt.Sprintf("%s:%d:%d", name, p.Line, p.Column)
-				}
-				where := ""
-				if p.SpecPath != "" {
-					where = " (" + p.SpecPath + ")"
-				}
-				fmt.Fprintf(a.Stdout, "%s: %s: %s%s\n", place, p.Type, p.Message, where)
-			}
-		}
-		a.say("%d definition(s), %d problem(s)", len(args), bad)
-		if bad > 0 {
-			return &exit{code: exitError}
-		}
-		return nil
-	}}
-	inspect.Flags().StringVar(&runner, "runner", "orquesta", "dialect: the runner that the definition is for")
-	c.AddCommand(inspect, a.workflowGraph())
-	return c
 }

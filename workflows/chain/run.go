@@ -57,12 +57,37 @@ func (r *Run) Status() hayate.Status { return r.status }
 // Tasks shows what the run went through.
 func (r *Run) Tasks() []flow.Task {
 	out := make([]flow.Task, len(r.entries))
+	g := r.def.Graph()
 	for i, e := range r.entries {
 		out[i] = flow.Task{Entry: i, Name: e.task.name, Status: e.status}
+		if e.published.Len() > 0 {
+			out[i].Published = encoded(e.published)
+		}
 		if i > 0 {
 			out[i].From = []int{i - 1}
 			out[i-1].Next = []string{e.task.name}
 		}
+	}
+	for i, e := range r.entries {
+		if e.status.Completed() {
+			out[i].Transitions = ways(&g, e, i+1 < len(r.entries))
+		}
+	}
+	return out
+}
+
+// ways are what became of the ways on from a task that ended.
+func ways(g *flow.Graph, e *entry, wentOn bool) []flow.Transition {
+	var out []flow.Transition
+	for i, x := range g.Edges {
+		if x.From != e.task.name {
+			continue
+		}
+		t := flow.Transition{Edge: i, To: x.To, When: x.When, Verdict: flow.Unasked}
+		if (x.When == "succeeded") == (e.status == hayate.StatusSucceeded) && wentOn {
+			t.Verdict = flow.Taken
+		}
+		out = append(out, t)
 	}
 	return out
 }

@@ -45,6 +45,11 @@ type Fact struct {
 	// Tasks are those to run again; empty means all that failed. (RerunAsked)
 	Tasks []Rerun
 
+	// More says that another fact of the same moment follows at once: Orquesta then
+	// hands out nothing before it was told that one too. Nothing of it is durable,
+	// so only who holds the run in memory, as a simulation does, may set it.
+	More bool
+
 	// Values are datastore values that an earlier answer asked for, by key. A
 	// Lookup that is absent here is asked for again.
 	Values map[Lookup]Value
@@ -186,6 +191,9 @@ type Options struct {
 	// Workflow names the workflow of a Mistral workbook that is to run; "" means the
 	// only one, or that called main.
 	Workflow string
+	// Rehearse leaves it to the caller what Orquesta's tasks without an action come
+	// to, and starts the items of a task one by one, as StackStorm's rehearsals do.
+	Rehearse bool
 	// MaxEntries bounds the tasks a run may go through; default 100 000.
 	MaxEntries int
 	// MaxItems bounds the items of one task; default 100 000.

@@ -27,6 +27,15 @@ type Run interface {
 	Tasks() []Task
 }
 
+// Conducted is a Run that keeps a log of errors and the routes its branches took,
+// both in StackStorm's shape.
+type Conducted interface {
+	// ErrorLog is a JSON array, nil where there are no errors.
+	ErrorLog() json.RawMessage
+	// Routes are the transitions that each route was split by.
+	Routes() [][]string
+}
+
 // FindAction returns the parameters of an action, its runner's among them, and
 // whether there is such an action.
 type FindAction func(ref string) (hayate.Parameters, bool)
@@ -74,4 +83,37 @@ type Task struct {
 	// From are the entries that led here; Next the destinations that followed.
 	From []int    `json:"from,omitempty"`
 	Next []string `json:"next,omitempty"`
+	// Term says that it ended a branch, as Orquesta sees it.
+	Term bool `json:"term,omitempty"`
+	// Workflow is the workflow of a workbook that the task belongs to, "" for the one
+	// that the graph shows.
+	Workflow string `json:"workflow,omitempty"`
+	// Published are the variables that the task published whichever way it went on
+	// (a JSON object), nil for none.
+	Published json.RawMessage `json:"published,omitempty"`
+	// Transitions are what became of the ways on, once the task ended.
+	Transitions []Transition `json:"transitions,omitempty"`
 }
+
+// Transition is what became of one way on from a task.
+type Transition struct {
+	// Edge is its index among the edges of the graph, -1 where the graph does not
+	// show it.
+	Edge    int     `json:"edge"`
+	To      string  `json:"to"`
+	When    string  `json:"when,omitempty"`
+	Verdict Verdict `json:"verdict"`
+	// Published are the variables published on this way only (a JSON object).
+	Published json.RawMessage `json:"published,omitempty"`
+}
+
+// Verdict is what became of a transition.
+type Verdict string
+
+// The verdicts.
+const (
+	Taken   Verdict = "taken"
+	Refused Verdict = "refused" // its condition does not hold
+	Broken  Verdict = "broken"  // its condition, or what it publishes, cannot be evaluated
+	Unasked Verdict = "unasked" // it belongs to another outcome, or the workflow had ended
+)

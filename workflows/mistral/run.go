@@ -94,6 +94,7 @@ type entry struct {
 	done    bool       // its transitions were gone through
 	handled bool       // its error was
 	led     bool       // something followed
+	took    string     // what became of its targets
 	items   *items
 	child   string
 	created time.Time
@@ -148,10 +149,49 @@ func (r *Run) Tasks() []flow.Task {
 		if e.items != nil {
 			t.Items, t.Done = e.items.len(), e.items.ended
 		}
+		if f := r.frames[e.frame]; f.wf != r.def.main || f.parent >= 0 {
+			t.Workflow = f.wf.name
+		}
+		if e.shown.Len() > 0 {
+			t.Published = encoded(e.shown)
+		}
+		t.Transitions = r.ways(e, t.Workflow == "")
 		out[i] = t
 		for _, f := range e.from {
 			out[f].Next = append(out[f].Next, e.task.name)
 		}
+	}
+	return out
+}
+
+// The letters of what became of a task's targets, in the order of its clauses.
+const (
+	targetUnasked = '.'
+	targetRefused = '-'
+	targetTaken   = '+'
+	targetBroken  = '!'
+)
+
+// ways are what became of the ways on from a task that ended.
+func (r *Run) ways(e *entry, shown bool) []flow.Transition {
+	var out []flow.Transition
+	for k, x := range e.task.targets() {
+		if k >= len(e.took) {
+			break
+		}
+		t := flow.Transition{Edge: -1, To: x.to, When: e.task.condition(k), Verdict: flow.Unasked}
+		if shown {
+			t.Edge = e.task.firstEdge + k
+		}
+		switch e.took[k] {
+		case targetRefused:
+			t.Verdict = flow.Refused
+		case targetTaken:
+			t.Verdict = flow.Taken
+		case targetBroken:
+			t.Verdict = flow.Broken
+		}
+		out = append(out, t)
 	}
 	return out
 }

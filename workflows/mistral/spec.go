@@ -69,6 +69,27 @@ type task struct {
 	inbound                        []*task
 	next                           []*task // those it may lead to
 	index                          int
+	firstEdge                      int // of the graph
+}
+
+// targets are where all its clauses lead: on-success, on-error, on-complete.
+func (t *task) targets() []target {
+	return slices.Concat(t.onSuccess, t.onError, t.onComplete)
+}
+
+// condition says in words when target k is gone to.
+func (t *task) condition(k int) string {
+	when := "succeeded"
+	if k >= len(t.onSuccess) {
+		when = "failed"
+	}
+	if k >= len(t.onSuccess)+len(t.onError) {
+		when = ""
+	}
+	if x := t.targets()[k]; x.when != nil {
+		when = strings.TrimPrefix(when+" and "+x.when.src, " and ")
+	}
+	return when
 }
 
 const joinAll = -1
@@ -530,6 +551,11 @@ func (r *reader) connect(w *workflow, tasks *yamldoc.Node) {
 			w.start = append(w.start, t)
 		}
 	}
+	edges := 0
+	for _, t := range w.tasks {
+		t.firstEdge = edges
+		edges += len(t.targets()) + len(t.requires)
+	}
 	if len(w.start) == 0 && len(w.tasks) > 0 {
 		r.problem(tasks, w.name+".tasks", "workflow %q has no task to start with: every task is led to by another", w.name)
 	}
@@ -551,15 +577,9 @@ func (d *Definition) Graph() flow.Graph {
 			n.Action = t.workflow
 		}
 		g.Nodes = append(g.Nodes, n)
-		for i, c := range [][]target{t.onSuccess, t.onError, t.onComplete} {
-			for _, x := range c {
-				when := []string{"succeeded", "failed", ""}[i]
-				if x.when != nil {
-					when = strings.TrimPrefix(when+" and "+x.when.src, " and ")
-				}
-				g.Edges = append(g.Edges, flow.Edge{From: t.name, To: x.to, When: when})
-				commands[x.to] = isCommand(x.to)
-			}
+		for k, x := range t.targets() {
+			g.Edges = append(g.Edges, flow.Edge{From: t.name, To: x.to, When: t.condition(k)})
+			commands[x.to] = isCommand(x.to)
 		}
 		for _, q := range t.requires {
 			g.Edges = append(g.Edges, flow.Edge{From: q, To: t.name})

@@ -1,6 +1,7 @@
 package mistral
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -421,20 +422,27 @@ func (s *stepper) transit(e *entry) {
 		return
 	}
 	s.touch(e).done = true
+	took := bytes.Repeat([]byte{targetUnasked}, len(e.task.targets()))
+	defer func() { e.took = string(took) }()
 	var clauses [][]target
+	at := []int{0, len(e.task.onSuccess) + len(e.task.onError)}
 	switch e.state {
 	case success:
 		clauses = [][]target{e.task.onSuccess, e.task.onComplete}
 	case failure:
 		clauses = [][]target{e.task.onError, e.task.onComplete}
+		at[0] = len(e.task.onSuccess)
 	}
 	env := s.after(e)
 	for i, c := range clauses {
-		for _, x := range c {
+		for k, x := range c {
+			verdict := &took[at[i]+k]
+			*verdict = targetRefused
 			ok := x.when == nil
 			if !ok {
 				v, err := x.when.eval(env)
 				if err != nil {
+					*verdict = targetBroken
 					s.endFrame(f, failure, "Failed to evaluate a condition of task '"+e.task.name+"': "+err.Error())
 					return
 				}
@@ -443,6 +451,7 @@ func (s *stepper) transit(e *entry) {
 			if !ok {
 				continue
 			}
+			*verdict = targetTaken
 			if e.state == failure && i == 0 {
 				e.handled = true
 			}

@@ -26,6 +26,7 @@ type Definition struct {
 	keepResults bool // an expression may ask for the results of earlier tasks
 	maxEntries  int
 	maxItems    int
+	rehearse    bool
 	digest      string
 }
 
@@ -68,7 +69,7 @@ func Parse(text []byte, digest string, o flow.Options) (*Definition, []flow.Prob
 			}
 		}
 	}
-	d := &Definition{spec: s, graph: l.compose(), reevaluate: o.Reevaluate, digest: digest, maxEntries: o.MaxEntries, maxItems: o.MaxItems}
+	d := &Definition{spec: s, graph: l.compose(), reevaluate: o.Reevaluate, rehearse: o.Rehearse, digest: digest, maxEntries: o.MaxEntries, maxItems: o.MaxItems}
 	if d.maxEntries <= 0 {
 		d.maxEntries = defaultMaxEntries
 	}

@@ -157,6 +157,9 @@ func (r *Run) renderItems(h *handout, p *taskProgram, env *env) error {
 	default:
 		return raise("TypeError", "'<' not supported between instances of '%s' and 'int'", value.Type(concurrency))
 	}
+	if r.def.rehearse {
+		limit = 1
+	}
 	h.itemized, h.items, h.concurrency = true, set.len(), concurrency
 	if limit >= 0 {
 		limit = max(limit-set.active(), 0)

@@ -47,8 +47,9 @@ func (d *Definition) Graph() flow.Graph {
 // were started.
 func (r *Run) Tasks() []flow.Task {
 	out := make([]flow.Task, 0, len(r.seq))
+	ways := r.ways()
 	for _, e := range r.seq {
-		t := flow.Task{Entry: e.index, Name: e.node.name, Route: e.route, Status: e.status, Attempt: e.attempt}
+		t := flow.Task{Entry: e.index, Name: e.node.name, Route: e.route, Status: e.status, Attempt: e.attempt, Term: e.term}
 		if set := r.setOf(e); set != nil {
 			t.Items = set.len()
 			for i, n := range set.counts {
@@ -66,8 +67,61 @@ func (r *Run) Tasks() []flow.Task {
 			if v == taken {
 				t.Next = append(t.Next, e.node.out[i].to.name)
 			}
+			t.Transitions = append(t.Transitions, ways.of(e, e.node.out[i], v))
 		}
 		out = append(out, t)
+	}
+	return out
+}
+
+// ways knows what was published on each transition of each entry, and where the
+// edges of a node begin among those of the graph.
+type ways struct {
+	published map[way]json.RawMessage
+	first     map[*node]int
+}
+
+type way struct {
+	entry int
+	edge  *edge
+}
+
+func (r *Run) ways() *ways {
+	w := &ways{published: map[way]json.RawMessage{}, first: make(map[*node]int, len(r.def.graph.nodes))}
+	n := 0
+	for _, x := range r.def.graph.nodes {
+		w.first[x] = n
+		n += len(x.out)
+	}
+	for _, l := range r.lists {
+		if l.edge != nil && l.delta.Len() > 0 {
+			w.published[way{l.from, l.edge}] = appendValue(nil, l.delta)
+		}
+	}
+	return w
+}
+
+func (w *ways) of(e *entry, edge *edge, v verdict) flow.Transition {
+	t := flow.Transition{Edge: w.first[e.node] + edge.index, To: edge.to.name, When: edge.when, Published: w.published[way{e.index, edge}]}
+	switch v {
+	case taken:
+		t.Verdict = flow.Taken
+	case refused:
+		t.Verdict = flow.Refused
+	default:
+		t.Verdict = flow.Broken
+	}
+	return t
+}
+
+// ErrorLog is the log of errors, nil where there are none.
+func (r *Run) ErrorLog() json.RawMessage { return r.errorsJSON() }
+
+// Routes are the transitions that each route was split by.
+func (r *Run) Routes() [][]string {
+	out := make([][]string, len(r.routes))
+	for i := range r.routes {
+		out[i] = append([]string{}, r.path(i)...)
 	}
 	return out
 }

@@ -50,6 +50,10 @@ type head struct {
 	rendered bool
 	reruns   [][]int
 	started  bool
+	// owes says that tasks are still to be handed out, since a fact of the same moment
+	// was to follow; owedFrom is the status before it. Neither is durable.
+	owes     bool
+	owedFrom hayate.Status
 	// finished says that the end was announced; pauseAsked that somebody wants the
 	// run paused, not only a task that waits for a person.
 	finished, pauseAsked bool

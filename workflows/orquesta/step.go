@@ -54,8 +54,13 @@ func (r *Run) Step(f flow.Fact) (flow.Delta, []flow.Command, error) {
 	}
 	s := stepper{Run: r, at: f.At}
 	before := r.status
+	if r.owes {
+		before = r.owedFrom
+	}
 	changed, err := s.tell(&f)
-	if err == nil && changed {
+	more := f.More && err == nil && (changed || r.owes)
+	if err == nil && !more && (changed || r.owes) {
+		changed = true
 		err = s.pump()
 	}
 	if err == nil && len(r.needs) > 0 {
@@ -65,7 +70,10 @@ func (r *Run) Step(f flow.Fact) (flow.Delta, []flow.Command, error) {
 		r.rollback()
 		return flow.Delta{}, nil, wrapStep(err, f.Kind)
 	}
-	s.announce(before)
+	r.owes, r.owedFrom = more, before
+	if !more {
+		s.announce(before)
+	}
 	if len(r.needs) > 0 {
 		err := r.need()
 		r.rollback()
@@ -292,7 +300,7 @@ func (s *stepper) handOut(h *handout) error {
 	if wasActive && e == old {
 		return nil // a late arrival at a join that runs already
 	}
-	if h.itemized || h.actions[0].ref == nil {
+	if h.itemized || h.actions[0].ref == nil && !r.def.rehearse {
 		s.idle++
 		return r.update(n, h.route, event{status: succeeded, item: -1})
 	}
@@ -333,7 +341,7 @@ func (s *stepper) handOutItems(h *handout) error {
 // startAction asks for a child execution.
 func (s *stepper) startAction(h *handout, e *entry, a *action, delay any) error {
 	ref, ok := a.ref.(string)
-	if !ok || ref == "" {
+	if (!ok || ref == "") && (a.ref != nil || !s.def.rehearse) {
 		message := value.MapOf("error", "The action "+value.Repr(a.ref)+" is not the name of an action.")
 		return s.update(h.node, h.route, event{status: failed, result: message, item: a.item})
 	}
