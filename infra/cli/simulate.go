@@ -19,15 +19,14 @@ import (
 
 // simulation is one call of workflow simulate.
 type simulation struct {
-	app                          *app
-	runner, inputs, context      string
-	results, workflow, only      string
-	expect                       string
-	stay                         bool
-	maxTasks                     int
-	passed, failed, unchecked    int
-	reports                      []json.RawMessage
-	expectOutput, expectedStatus json.RawMessage
+	app                     *app
+	runner, inputs, context string
+	results, only           string
+	expect                  string
+	stay                    bool
+	maxTasks                int
+	passed, failed          int
+	reports                 []json.RawMessage
 }
 
 func (a *app) workflowSimulate() *cobra.Command {
