@@ -63,8 +63,8 @@ func TestCoreIsComplete(t *testing.T) {
 		what      string
 		got, want []string
 	}{
-		{"actions", actions, []string{"announcement", "ask", "echo", "error", "http", "local", "local_sudo", "noop", "pause", "remote", "remote_sudo", "sendmail", "uuid"}},
-		{"idempotent actions", idempotent, []string{"echo", "error", "noop", "pause", "uuid"}},
+		{"actions", actions, []string{"announcement", "ask", "echo", "error", "http", "inject_trigger", "local", "local_sudo", "noop", "pause", "remote", "remote_sudo", "sendmail", "uuid"}},
+		{"idempotent actions", idempotent, []string{"echo", "error", "inject_trigger", "noop", "pause", "uuid"}},
 		{"triggers", triggers, []string{"core.st2.CronTimer", "core.st2.DateTimer", "core.st2.IntervalTimer", "core.st2.action.file_written",
 			"core.st2.generic.actiontrigger", "core.st2.generic.inquiry", "core.st2.generic.notifytrigger", "core.st2.key_value_pair.create",
 			"core.st2.key_value_pair.delete", "core.st2.key_value_pair.update", "core.st2.key_value_pair.value_change",

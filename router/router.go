@@ -135,7 +135,7 @@ func New(c Config) (*Router, error) {
 	r := &Router{store: c.Store, queue: c.Queue, registry: c.Registry, data: c.Datastore, blobs: c.Blobs,
 		secrets: c.Secrets, log: c.Log, cfg: c, runners: map[string]boundRunner{},
 		renderer: render.New(c.Secrets.Open)}
-	for _, impl := range c.Runners {
+	for _, impl := range append(slices.Clone(c.Runners), publisher{r}) {
 		for _, d := range impl.Describe() {
 			for _, name := range append([]string{d.Name}, d.Aliases...) {
 				if _, twice := r.runners[name]; twice {
