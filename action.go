@@ -75,6 +75,20 @@ type Expect struct {
 	Schema json.RawMessage `json:"schema,omitempty"`
 	// Ranges bound numbers in the result, found by a dotted path.
 	Ranges []Range `json:"ranges,omitempty"`
+	// Files must be there, on the host that performed the action, once it has ended.
+	Files []File `json:"files,omitempty"`
+}
+
+// File is what must be true of a file when the action has ended.
+type File struct {
+	// Path is a Jinja template over the action's parameters.
+	Path   string `json:"path"`
+	Absent bool   `json:"absent,omitempty"` // it must not be there
+	// MaxAge is the longest time, in seconds, since the file was last written; 0:
+	// no bound. Fresh bounds it by the start of the attempt: the action wrote it.
+	MaxAge  float64 `json:"max_age,omitempty"`
+	Fresh   bool    `json:"fresh,omitempty"`
+	MinSize int64   `json:"min_size,omitempty"` // in bytes
 }
 
 // Range bounds a number in a result.

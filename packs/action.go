@@ -158,5 +158,13 @@ func expectOf(n *yamldoc.Node) *hayate.Expect {
 		}
 		x.Ranges = append(x.Ranges, rg)
 	}
+	for _, it := range n.Get("files").Items() {
+		f := hayate.File{Path: text(it.Get("path"))}
+		f.Absent, _ = it.Get("absent").Bool()
+		f.Fresh, _ = it.Get("fresh").Bool()
+		f.MaxAge, _ = it.Get("max_age").Float()
+		f.MinSize, _ = it.Get("min_size").Int()
+		x.Files = append(x.Files, f)
+	}
 	return x
 }

@@ -104,6 +104,7 @@ expect:
   exit_codes: [0, 2]
   stdout: ok
   ranges: [{path: stdout.age, max: 10}]
+  files: [{path: "/tmp/{{ url }}", fresh: true, max_age: 60, min_size: 1}, {path: /tmp/lock, absent: true}]
 `),
 	}, "shop")
 	a := p.Actions[0]
@@ -114,7 +115,8 @@ expect:
 		t.Errorf("got %+v", a)
 	}
 	most := 10.0
-	if want := (&hayate.Expect{ExitCodes: []int{0, 2}, Stdout: "ok", Ranges: []hayate.Range{{Path: "stdout.age", Max: &most}}}); !reflect.DeepEqual(a.Expect, want) {
+	if want := (&hayate.Expect{ExitCodes: []int{0, 2}, Stdout: "ok", Ranges: []hayate.Range{{Path: "stdout.age", Max: &most}},
+		Files: []hayate.File{{Path: "/tmp/{{ url }}", Fresh: true, MaxAge: 60, MinSize: 1}, {Path: "/tmp/lock", Absent: true}}}); !reflect.DeepEqual(a.Expect, want) {
 		t.Errorf("got %+v, want %+v", a.Expect, want)
 	}
 	url, note := a.Parameters.Get("url"), a.Parameters.Get("note")

@@ -182,6 +182,8 @@ func actionShape(property, nested, tags *shape) *shape {
 		{name: "not_stdout", shape: text}, {name: "not_stderr", shape: text}, {name: "schema", shape: nested},
 		{name: "ranges", shape: listOf(&shape{kinds: isMapping, keys: []key{{name: "path", shape: text, required: true},
 			{name: "min", shape: number}, {name: "max", shape: number}}})},
+		{name: "files", shape: listOf(&shape{kinds: isMapping, keys: []key{{name: "path", shape: text, required: true}, {name: "absent", shape: of(isBool)},
+			{name: "fresh", shape: of(isBool)}, {name: "max_age", shape: number}, {name: "min_size", shape: of(isInteger)}}})},
 	}}
 	return &shape{kinds: isMapping, keys: append(records(),
 		key{name: "name", shape: text, required: true},

@@ -259,6 +259,9 @@ type Query struct {
 	NoParent bool
 	// User selects the executions that this user started, or that count as theirs.
 	User string
+	// Unverified selects the executions that succeeded without having asserted
+	// anything.
+	Unverified bool
 	// Text is found in the id, references, parameters or data, ignoring case.
 	Text string
 	// After and Before bound the time of creation or acceptance, both excluded.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -192,6 +193,7 @@ func (r *Router) attempt(ctx context.Context, act *activeAttempt, x *hayate.Exec
 		return failed("%v", err)
 	}
 	out := r.newOutput(context.WithoutCancel(ctx), hold, task.Secrets)
+	began := r.now()
 	res, err := b.impl.Run(ctx, task, out.line)
 	out.flush()
 	switch {
@@ -205,7 +207,7 @@ func (r *Router) attempt(ctx context.Context, act *activeAttempt, x *hayate.Exec
 	if res.Status == hayate.StatusCanceled {
 		return res
 	}
-	return verify(b, res)
+	return r.verify(b, &task, began, res)
 }
 
 func failed(format string, args ...any) hayate.Result {
@@ -213,12 +215,13 @@ func failed(format string, args ...any) hayate.Result {
 }
 
 // verify holds the result against the action's expectations.
-func verify(b *boundAction, res hayate.Result) hayate.Result {
+func (r *Router) verify(b *boundAction, t *hayate.Task, began time.Time, res hayate.Result) hayate.Result {
 	if b.Expect == nil {
 		res.Verified = res.Verified || (b.runner.Asserts && res.Status == hayate.StatusSucceeded)
 		return res
 	}
-	return expect.Apply(b.Expect, res, checkSchema)
+	return expect.Apply(b.Expect, res, expect.World{Schema: checkSchema, Stat: os.Stat, Began: began, Now: r.now(),
+		Path: func(template string) (string, error) { return render.Path(template, t) }})
 }
 
 // checkSchema holds a result against the schema of an expectation.

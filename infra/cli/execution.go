@@ -53,6 +53,7 @@ func took(o object) string {
 func (a *app) executionList() *cobra.Command {
 	var l listFlags
 	var status, action, rule, event, parent, user string
+	var unverified bool
 	c := &cobra.Command{Use: "list", Short: "list executions, newest first", Args: exactly(0)}
 	l.add(c)
 	f := c.Flags()
@@ -61,6 +62,7 @@ func (a *app) executionList() *cobra.Command {
 	f.StringVar(&rule, "rule", "", "only started by this rule")
 	f.StringVar(&event, "event", "", "only started by this event")
 	f.StringVar(&parent, "parent", "", "only children of this execution")
+	f.BoolVar(&unverified, "unverified", false, "only those that succeeded without having asserted anything")
 	f.StringVar(&user, "user", "", "only those of this user")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := knownStatuses(status); err != nil {
@@ -68,6 +70,9 @@ func (a *app) executionList() *cobra.Command {
 		}
 		q := url.Values{}
 		set(q, "user", user)
+		if unverified {
+			q.Set("verified", "false")
+		}
 		set(q, "status", status)
 		set(q, "action", action)
 		set(q, "rule", rule)

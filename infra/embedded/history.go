@@ -152,12 +152,12 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 	memory := s.live.volatiles()
 	l := listing{table: "executions", columns: executionColumns, q: q, total: -1}
 	// What conditions cannot say is asked of each execution.
-	rest := router.Query{Text: q.Text, User: q.User}
+	rest := router.Query{Text: q.Text, User: q.User, Unverified: q.Unverified}
 	var err error
 	if rest.Event, err = s.executionConditions(&l.where, q); err != nil {
 		return err
 	}
-	l.filtered = rest.Text != "" || rest.User != "" || rest.Event != ""
+	l.filtered = rest.Text != "" || rest.User != "" || rest.Unverified || rest.Event != ""
 	switch {
 	case unfinished(q.Status):
 		l.table += " INDEXED BY executions_duty"
@@ -288,7 +288,7 @@ func unsuccessful(list []hayate.Status) bool {
 // unfiltered says whether a query selects all executions.
 func unfiltered(q *router.Query) bool {
 	return len(q.IDs) == 0 && len(q.Status) == 0 && q.Action == "" && q.Runner == "" && q.Rule == "" && q.Type == "" && q.Source == "" &&
-		q.Event == "" && q.Parent == "" && !q.NoParent && q.User == "" && q.Text == "" && q.After.IsZero() && q.Before.IsZero()
+		q.Event == "" && q.Parent == "" && !q.NoParent && q.User == "" && !q.Unverified && q.Text == "" && q.After.IsZero() && q.Before.IsZero()
 }
 
 // findEvent returns an event's number and how many executions follow it; 0 where

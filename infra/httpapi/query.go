@@ -210,6 +210,7 @@ func (s *Server) executionQuery(r *http.Request) (router.Query, bool, error) {
 	q.Action = hayate.Ref(v.Get("action"))
 	q.Runner = v.Get("runner")
 	q.User = v.Get("user")
+	q.Unverified = v.Get("verified") == "false"
 	q.Event = hayate.EventID(v.Get("trigger_instance"))
 	q.Type = first(v.Get("trigger"), v.Get("trigger_type"))
 	switch p := v.Get("parent"); p {

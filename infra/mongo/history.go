@@ -83,7 +83,7 @@ func (s *Store) Executions(ctx context.Context, q router.Query) (router.Page[hay
 	}
 	match := func(d *execution) (hayate.Execution, bool, error) {
 		x, err := d.decode()
-		return x, err == nil && (q.Text == "" && q.User == "" || record.MatchExecution(&router.Query{Text: q.Text, User: q.User}, &x)), err
+		return x, err == nil && (!lookedAt(&q) || record.MatchExecution(&router.Query{Text: q.Text, User: q.User, Unverified: q.Unverified}, &x)), err
 	}
 	p, err := list(ctx, s, s.execs, &q, executionFilter(&q), order(&q, "at", "n", "_id"), bson.D{{Key: "box", Value: 0}}, match)
 	if err != nil {
@@ -91,6 +91,10 @@ func (s *Store) Executions(ctx context.Context, q router.Query) (router.Page[hay
 	}
 	return p, nil
 }
+
+// lookedAt says whether what is selected must be looked at: the server cannot
+// decide.
+func lookedAt(q *router.Query) bool { return q.Text != "" || q.User != "" || q.Unverified }
 
 // list reads a part of what a filter selects, and counts all. With a text or a user the
 // server cannot decide: what the rest of the filter selects is looked through.
@@ -100,7 +104,7 @@ func list[D, T any](ctx context.Context, s *Store, c *mongo.Collection, q *route
 	o := options.Find().SetSort(sort).SetProjection(fields)
 	skip := max(q.Offset, 0)
 	// Without bounds, what is read is all there is.
-	whole := q.Text != "" || q.User != "" || q.Limit < 0 && skip == 0
+	whole := lookedAt(q) || q.Limit < 0 && skip == 0
 	if !whole {
 		n, err := c.CountDocuments(ctx, filter)
 		if err != nil {

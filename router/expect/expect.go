@@ -7,10 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hayate-run/hayate"
 )
@@ -18,8 +20,19 @@ import (
 // quoted is the most bytes of an actual text that a message repeats.
 const quoted = 300
 
-// SchemaFunc says what is wrong with a JSON value under a JSON schema, or nil.
-type SchemaFunc func(schema, value json.RawMessage) error
+// World is what expectations are held against beside the result.
+type World struct {
+	// Schema says what is wrong with a JSON value under a JSON schema, or nil. It may
+	// be nil where no expectation has a schema.
+	Schema func(schema, value json.RawMessage) error
+	// Path makes the path of a file of its template, and Stat looks at the file:
+	// fs.ErrNotExist says that it is not there. Both may be nil where no expectation
+	// names files.
+	Path func(template string) (string, error)
+	Stat func(path string) (fs.FileInfo, error)
+	// Began is when the attempt began, Now the present.
+	Began, Now time.Time
+}
 
 // Check compares the result of an attempt with what is expected of it. Each
 // failure is one line that quotes the expected and the actual value. verified
@@ -31,9 +44,8 @@ type SchemaFunc func(schema, value json.RawMessage) error
 // expectations, so Check then reports neither failures nor a proof.
 //
 // stdout, stderr and return_code are the members of a shell result; output that
-// the runner decoded from JSON is compared by its JSON text. schema may be nil
-// where no expectation has a schema.
-func Check(e *hayate.Expect, result json.RawMessage, succeeded bool, schema SchemaFunc) (verified bool, failures []string) {
+// the runner decoded from JSON is compared by its JSON text.
+func Check(e *hayate.Expect, result json.RawMessage, succeeded bool, w World) (verified bool, failures []string) {
 	if e == nil || (len(e.ExitCodes) == 0 && !succeeded) {
 		return false, nil
 	}
@@ -48,10 +60,13 @@ func Check(e *hayate.Expect, result json.RawMessage, succeeded bool, schema Sche
 	c.text("stdout", e.NotStdout, false)
 	c.text("stderr", e.NotStderr, false)
 	if len(e.Schema) > 0 {
-		c.schema(e.Schema, schema)
+		c.schema(e.Schema, w.Schema)
 	}
 	for _, r := range e.Ranges {
 		c.number(r)
+	}
+	for _, f := range e.Files {
+		c.file(f, &w)
 	}
 	return c.asserted > 0 && len(c.failures) == 0, c.failures
 }
@@ -62,12 +77,12 @@ func Check(e *hayate.Expect, result json.RawMessage, succeeded bool, schema Sche
 // JSON object as "expect_failures", and as "error" where it has none. Statuses
 // other than succeeded and failed pass unchanged, and so does a result without
 // expectations.
-func Apply(e *hayate.Expect, r hayate.Result, schema SchemaFunc) hayate.Result {
+func Apply(e *hayate.Expect, r hayate.Result, w World) hayate.Result {
 	if e == nil || (r.Status != hayate.StatusSucceeded && r.Status != hayate.StatusFailed) {
 		return r
 	}
 	succeeded := r.Status == hayate.StatusSucceeded
-	verified, failures := Check(e, r.Value, succeeded, schema)
+	verified, failures := Check(e, r.Value, succeeded, w)
 	switch {
 	case len(failures) > 0:
 		r.Status, r.Verified = hayate.StatusFailed, false
@@ -164,7 +179,7 @@ func lineAround(text string, from, to int) string {
 	return text[from:]
 }
 
-func (c *checker) schema(schema json.RawMessage, check SchemaFunc) {
+func (c *checker) schema(schema json.RawMessage, check func(schema, value json.RawMessage) error) {
 	c.asserted++
 	err := errors.New("no schema checker is linked into this program")
 	if check != nil {
@@ -203,6 +218,50 @@ func (c *checker) number(r hayate.Range) {
 }
 
 func number(f float64) string { return strconv.FormatFloat(f, 'g', -1, 64) }
+
+// file checks that a file is there, or is not, and how old and large it is.
+func (c *checker) file(f hayate.File, w *World) {
+	c.asserted++
+	if w.Path == nil || w.Stat == nil {
+		c.fail("file %s: files cannot be looked at here", f.Path)
+		return
+	}
+	path, err := w.Path(f.Path)
+	if err != nil {
+		c.fail("file %s: the path cannot be rendered: %v", f.Path, err)
+		return
+	}
+	st, err := w.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.Absent:
+	case errors.Is(err, fs.ErrNotExist):
+		c.fail("file %s: expected it to exist, found nothing there", path)
+	case err != nil:
+		c.fail("file %s: cannot be looked at: %v", path, err)
+	case f.Absent:
+		c.fail("file %s: expected nothing there, found one of %d bytes", path, st.Size())
+	default:
+		c.state(f, path, st, w)
+	}
+}
+
+func (c *checker) state(f hayate.File, path string, st fs.FileInfo, w *World) {
+	written := st.ModTime()
+	if age := w.Now.Sub(written); f.MaxAge > 0 && age.Seconds() > f.MaxAge {
+		c.fail("file %s: expected it to be written within %s seconds, found it %s old", path, number(f.MaxAge), age.Round(time.Second))
+	}
+	// File systems keep times less exactly than the clock does.
+	if f.Fresh && written.Before(w.Began.Add(-clockGrain)) {
+		c.fail("file %s: expected the action to write it after %s, found it written at %s", path, w.Began.Format(time.RFC3339), written.Format(time.RFC3339))
+	}
+	if st.Size() < f.MinSize {
+		c.fail("file %s: expected at least %d bytes, found %d", path, f.MinSize, st.Size())
+	}
+}
+
+// clockGrain is by how much the time of a file may lie before the clock's: the
+// kernel stamps files with the time of its last tick.
+const clockGrain = 20 * time.Millisecond
 
 // at follows a dotted path of member names and list indexes (-1 is the last).
 func at(v json.RawMessage, path string) (json.RawMessage, error) {

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/expect"
@@ -65,7 +68,7 @@ func TestCheck(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			verified, failures := expect.Check(tt.e, json.RawMessage(tt.result), tt.succeeded, nil)
+			verified, failures := expect.Check(tt.e, json.RawMessage(tt.result), tt.succeeded, expect.World{})
 			if verified != tt.verified {
 				t.Errorf("verified = %v, want %v", verified, tt.verified)
 			}
@@ -88,31 +91,31 @@ func TestCheckAsksForTheSchema(t *testing.T) {
 		asked = append(asked, string(schema), string(value))
 		return nil
 	}
-	if verified, failures := expect.Check(e, json.RawMessage(`{"a":1}`), true, good); !verified || failures != nil {
+	if verified, failures := expect.Check(e, json.RawMessage(`{"a":1}`), true, expect.World{Schema: good}); !verified || failures != nil {
 		t.Errorf("schema that holds: verified %v, failures %q", verified, failures)
 	}
 	if want := []string{`{"type":"object"}`, `{"a":1}`}; !slices.Equal(asked, want) {
 		t.Errorf("asked %q, want %q", asked, want)
 	}
 	bad := func(_, _ json.RawMessage) error { return errors.New("a: want string") }
-	verified, failures := expect.Check(e, json.RawMessage(`{"a":1}`), true, bad)
+	verified, failures := expect.Check(e, json.RawMessage(`{"a":1}`), true, expect.World{Schema: bad})
 	if verified || len(failures) != 1 || !strings.Contains(failures[0], "a: want string") || !strings.Contains(failures[0], `{\"a\":1}`) {
 		t.Errorf("schema that fails: verified %v, failures %q", verified, failures)
 	}
-	if verified, failures := expect.Check(e, json.RawMessage(`{}`), true, nil); verified || len(failures) != 1 {
+	if verified, failures := expect.Check(e, json.RawMessage(`{}`), true, expect.World{}); verified || len(failures) != 1 {
 		t.Errorf("no checker: verified %v, failures %q, want one failure", verified, failures)
 	}
 }
 
 func TestApply(t *testing.T) {
 	value := `{"failed":true, "succeeded":false,"return_code":3,"stdout":""}`
-	r := expect.Apply(&hayate.Expect{ExitCodes: []int{3}}, hayate.Result{Status: hayate.StatusFailed, Value: json.RawMessage(value)}, nil)
+	r := expect.Apply(&hayate.Expect{ExitCodes: []int{3}}, hayate.Result{Status: hayate.StatusFailed, Value: json.RawMessage(value)}, expect.World{})
 	if want := `{"failed":false, "succeeded":true,"return_code":3,"stdout":""}`; r.Status != hayate.StatusSucceeded || !r.Verified || string(r.Value) != want {
 		t.Errorf("an expected exit code: %s verified %v %s, want succeeded, verified, %s", r.Status, r.Verified, r.Value, want)
 	}
 
 	value = `{"failed":false,"succeeded":true,"return_code":0,"stdout":"<bad>"}`
-	r = expect.Apply(&hayate.Expect{Stdout: "good"}, hayate.Result{Status: hayate.StatusSucceeded, Value: json.RawMessage(value), Verified: true}, nil)
+	r = expect.Apply(&hayate.Expect{Stdout: "good"}, hayate.Result{Status: hayate.StatusSucceeded, Value: json.RawMessage(value), Verified: true}, expect.World{})
 	want := `{"failed":true,"succeeded":false,"return_code":0,"stdout":"<bad>","error":"stdout: expected to find /good/, found \"<bad>\"",` +
 		`"expect_failures":["stdout: expected to find /good/, found \"<bad>\""]}`
 	if r.Status != hayate.StatusFailed || r.Verified || string(r.Value) != want {
@@ -121,23 +124,62 @@ func TestApply(t *testing.T) {
 
 	for _, s := range []hayate.Status{hayate.StatusTimeout, hayate.StatusCanceled, hayate.StatusPending} {
 		in := hayate.Result{Status: s, Value: json.RawMessage(`{"return_code":0}`)}
-		if r := expect.Apply(&hayate.Expect{ExitCodes: []int{0}}, in, nil); r.Status != s || r.Verified {
+		if r := expect.Apply(&hayate.Expect{ExitCodes: []int{0}}, in, expect.World{}); r.Status != s || r.Verified {
 			t.Errorf("%s became %s, verified %v; want it unchanged", s, r.Status, r.Verified)
 		}
 	}
-	if r := expect.Apply(nil, hayate.Result{Status: hayate.StatusSucceeded, Verified: true}, nil); !r.Verified {
+	if r := expect.Apply(nil, hayate.Result{Status: hayate.StatusSucceeded, Verified: true}, expect.World{}); !r.Verified {
 		t.Error("without expectations the runner's own proof was lost")
 	}
-	r = expect.Apply(&hayate.Expect{Stdout: "x"}, hayate.Result{Status: hayate.StatusSucceeded, Value: json.RawMessage(`{}`)}, nil)
+	r = expect.Apply(&hayate.Expect{Stdout: "x"}, hayate.Result{Status: hayate.StatusSucceeded, Value: json.RawMessage(`{}`)}, expect.World{})
 	if !json.Valid(r.Value) {
 		t.Errorf("failures in an empty object: %s is not JSON", r.Value)
+	}
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	began := time.Now()
+	old, fresh := filepath.Join(dir, "old"), filepath.Join(dir, "fresh")
+	for _, name := range []string{old, fresh} {
+		if err := os.WriteFile(name, []byte("12345"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Chtimes(old, began, began.Add(-time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	w := expect.World{Stat: os.Stat, Began: began, Now: began.Add(time.Second),
+		Path: func(s string) (string, error) { return filepath.Join(dir, s), nil }}
+	for name, tt := range map[string]struct {
+		file hayate.File
+		want string // "" holds
+	}{
+		"there":              {hayate.File{Path: "old"}, ""},
+		"not there":          {hayate.File{Path: "none"}, "expected it to exist, found nothing there"},
+		"absent":             {hayate.File{Path: "none", Absent: true}, ""},
+		"not absent":         {hayate.File{Path: "old", Absent: true}, "expected nothing there, found one of 5 bytes"},
+		"written just now":   {hayate.File{Path: "fresh", Fresh: true, MaxAge: 60}, ""},
+		"too old":            {hayate.File{Path: "old", MaxAge: 60}, "within 60 seconds, found it 1h0m1s old"},
+		"of an earlier time": {hayate.File{Path: "old", Fresh: true}, "expected the action to write it after"},
+		"large enough":       {hayate.File{Path: "old", MinSize: 5}, ""},
+		"too small":          {hayate.File{Path: "old", MinSize: 6}, "expected at least 6 bytes, found 5"},
+	} {
+		verified, failures := expect.Check(&hayate.Expect{Files: []hayate.File{tt.file}}, json.RawMessage(`{}`), true, w)
+		switch {
+		case tt.want == "" && (!verified || failures != nil):
+			t.Errorf("%s: got %v, %q", name, verified, failures)
+		case tt.want != "" && (verified || len(failures) != 1 || !strings.Contains(failures[0], tt.want)):
+			t.Errorf("%s: got %v, %q, want %q", name, verified, failures, tt.want)
+		}
 	}
 }
 
 func ExampleCheck() {
 	e := &hayate.Expect{ExitCodes: []int{0}, NotStdout: "ERROR"}
 	result := json.RawMessage(`{"return_code": 0, "stdout": "backup done\n1 ERROR"}`)
-	verified, failures := expect.Check(e, result, true, nil)
+	verified, failures := expect.Check(e, result, true, expect.World{})
 	fmt.Println(verified, failures[0])
 	// Output: false stdout: expected not to find /ERROR/, found "1 ERROR"
 }
@@ -152,7 +194,7 @@ func FuzzApply(f *testing.F) {
 		}
 		e := &hayate.Expect{ExitCodes: []int{code}, Stdout: pattern, Ranges: []hayate.Range{{Path: path}}}
 		for _, s := range []hayate.Status{hayate.StatusSucceeded, hayate.StatusFailed} {
-			r := expect.Apply(e, hayate.Result{Status: s, Value: json.RawMessage(value)}, nil)
+			r := expect.Apply(e, hayate.Result{Status: s, Value: json.RawMessage(value)}, expect.World{})
 			if !json.Valid(r.Value) {
 				t.Errorf("Apply to %s gives %s", value, r.Value)
 			}

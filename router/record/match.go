@@ -26,6 +26,7 @@ func MatchExecution(q *router.Query, x *hayate.Execution) bool {
 		q.Parent != "" && q.Parent != x.Parent,
 		q.NoParent && x.Parent != "",
 		q.User != "" && q.User != user(x),
+		q.Unverified && (x.Verified || x.Status != hayate.StatusSucceeded),
 		!within(q, x.Created):
 		return false
 	}

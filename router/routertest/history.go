@@ -163,6 +163,7 @@ func historyExecutions(t *testing.T, f *fixture) {
 		"parent":            {router.Query{Parent: parent}, func(x hayate.Execution) bool { return x.Parent == parent }},
 		"parent of none":    {router.Query{Parent: some.ID}, func(hayate.Execution) bool { return false }},
 		"user":              {router.Query{User: "suite"}, func(x hayate.Execution) bool { return strings.Contains(string(x.Context), `"suite"`) }},
+		"unverified":        {router.Query{Unverified: true}, func(x hayate.Execution) bool { return x.Status == hayate.StatusSucceeded && !x.Verified }},
 		"user of none":      {router.Query{User: "nobody"}, func(hayate.Execution) bool { return false }},
 		"no parent":         {router.Query{NoParent: true}, func(x hayate.Execution) bool { return x.Parent == "" }},
 		"after":             {router.Query{After: some.Created}, func(x hayate.Execution) bool { return x.Created.After(some.Created) }},
