@@ -254,10 +254,12 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 		defer cancel()
 	}
 	told := false
+	p := a.progress(id)
+	defer p.end()
 	for {
 		var o object
 		q := url.Values{"include_attributes": {"status"}, "wait": {"30"}}
-		if !told {
+		if !told || p.on {
 			q.Set("wait", "2") // soon enough for a person who looks at the screen
 		}
 		if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), q, &o); err != nil {
@@ -270,8 +272,10 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 		if st.Completed() || st == hayate.StatusPending {
 			return nil
 		}
+		p.note(string(st))
 		if st == hayate.StatusPaused && !told {
 			told = true
+			p.end()
 			if err := a.sayPaused(ctx, id); err != nil {
 				return err
 			}

@@ -149,7 +149,10 @@ func (a *app) keyLoad() *cobra.Command {
 		if err := json.Unmarshal(raw, &items); err != nil {
 			return usage("%s: want a list of mappings with name and value", args[0])
 		}
+		p := a.progress("keys")
+		defer p.end()
 		for i, it := range items {
+			p.step(i, len(items))
 			var name, value string
 			if json.Unmarshal(it["name"], &name) != nil || name == "" {
 				return usage("%s: entry %d has no name", args[0], i+1)
@@ -167,6 +170,7 @@ func (a *app) keyLoad() *cobra.Command {
 				return fmt.Errorf("entry %d (%s): %w", i+1, name, err)
 			}
 		}
+		p.end()
 		_, err = fmt.Fprintf(a.Stdout, "%d key(s) are set\n", len(items))
 		return err
 	}
