@@ -221,6 +221,32 @@ func (q *Queue[T]) Receive(ctx context.Context, targets ...string) (Item[T], err
 	return none, ErrClosed
 }
 
+// Take removes and returns all items of a target that nobody has received, due or not.
+func (q *Queue[T]) Take(name string) []Item[T] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var out []Item[T]
+	if t := q.targets[name]; t != nil {
+		for t.due.len() > 0 {
+			out = append(out, t.due.pop())
+		}
+		q.drop(name)
+	}
+	kept := q.delayed[:0]
+	for _, e := range q.delayed {
+		if e.Target == name {
+			out = append(out, e.Item)
+		} else {
+			kept = append(kept, e)
+		}
+	}
+	clear(q.delayed[len(kept):])
+	q.delayed = kept
+	heap.Init(&q.delayed)
+	q.n -= len(out)
+	return out
+}
+
 // forget removes a waiter that is done from the lists of its targets.
 func (q *Queue[T]) forget(w *waiter[T]) {
 	for _, name := range w.targets {
