@@ -62,10 +62,10 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 const targetWorkflow = "workflow"
 
 // dispatch offers stored executions to the queue. What the queue cannot take now
-// stays marked in the store and is brought back by the sweeper.
-func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) {
+// stays marked in the store and is brought back by the sweeper: false.
+func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) bool {
 	if len(xs) == 0 {
-		return
+		return true
 	}
 	items := make([]QueueItem, 0, len(xs))
 	ids := make([]hayate.ExecutionID, 0, len(xs))
@@ -81,17 +81,18 @@ func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) {
 		ids = append(ids, xs[i].ID)
 	}
 	if len(items) == 0 {
-		return
+		return true
 	}
 	// What is stored is dispatched, whether or not the caller is still there.
 	ctx = context.WithoutCancel(ctx)
 	if err := r.queue.Put(ctx, items...); err != nil {
 		r.log.Warn("task not queued, the sweeper will bring it back", "executions", len(items), "err", err)
-		return
+		return false
 	}
 	if err := r.store.Dispatched(ctx, ids...); err != nil {
 		r.log.Warn("dispatch not marked, tasks may be queued twice", "executions", len(items), "err", err)
 	}
+	return true
 }
 
 // decide applies the rules to an event.

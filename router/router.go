@@ -53,6 +53,15 @@ type Config struct {
 	// SoleOwner says that no other process works on the store: all attempts that
 	// are running when Run starts were lost with the process before.
 	SoleOwner bool
+	// Leases let one of several processes sweep at a time. Default: this one does,
+	// whoever else may.
+	Leases Leases
+	// SharedQueue says that the queue outlives this process and is shared with
+	// others: what was dispatched is in it, unless it lost it.
+	SharedQueue bool
+	// NoUpkeep says that this process begins no workflows, sweeps and purges nothing:
+	// others do.
+	NoUpkeep bool
 	// User is who executions of rules run as. Default "stanley", as in StackStorm.
 	User string
 	// Lease is how long an attempt may go without a heartbeat. Default 30 s.
@@ -109,7 +118,9 @@ type Router struct {
 	runs        runs
 	waiters     waiters
 	definitions definitions
-	closing     atomic.Bool // Run has ended: timers fire no more
+	closing     atomic.Bool   // Run has ended: timers fire no more
+	nudged      chan struct{} // a token in it: sweep now
+	leading     atomic.Bool   // this process holds the sweeper's lease
 	metrics     Metrics
 }
 
@@ -155,6 +166,7 @@ func New(c Config) (*Router, error) {
 	r.scratches.New = func() any { return rules.NewScratch() }
 	r.active.init()
 	r.finishing = make(chan struct{}, maxFinishing)
+	r.nudged = make(chan struct{}, 1)
 	cat, err := r.build(Content{}, nil)
 	if err != nil {
 		errs = append(errs, err)
@@ -180,7 +192,7 @@ func (c *Config) setDefaults() {
 	if len(c.Targets) == 0 {
 		c.Targets = []string{""}
 	}
-	if !slices.Contains(c.Targets, targetWorkflow) {
+	if !c.NoUpkeep && !slices.Contains(c.Targets, targetWorkflow) {
 		c.Targets = append(slices.Clone(c.Targets), targetWorkflow)
 	}
 	setDefault(&c.User, "stanley")
@@ -228,8 +240,10 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 		g.Go(func() error { return r.work(gctx) })
 	}
 	g.Go(func() error { return r.keepAlive(gctx) })
-	g.Go(func() error { return r.sweepLoop(gctx) })
-	g.Go(func() error { return r.purgeLoop(gctx) })
+	if !r.cfg.NoUpkeep {
+		g.Go(func() error { return r.sweepLoop(gctx) })
+		g.Go(func() error { return r.purgeLoop(gctx) })
+	}
 	<-gctx.Done()
 	stopping := time.AfterFunc(drain, r.active.stopAll)
 	defer stopping.Stop()

@@ -21,6 +21,9 @@ func (r *Router) Recover(ctx context.Context) error {
 			return fmt.Errorf("recover: %w", err)
 		}
 	}
+	if r.cfg.SharedQueue {
+		return nil
+	}
 	// Everything that may be claimed goes to the (empty) queue, page by page.
 	q := Query{Status: []hayate.Status{hayate.StatusRequested, hayate.StatusScheduled, hayate.StatusDelayed}, Ascending: true, Limit: sweepLimit}
 	n := 0
@@ -122,24 +125,49 @@ func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
 
 // sweepLoop looks after what nobody may be working on, until ctx ends.
 func (r *Router) sweepLoop(ctx context.Context) error {
-	for pause(ctx, r.cfg.SweepEvery) {
-		if err := r.Sweep(ctx); err != nil && ctx.Err() == nil {
+	defer r.resign(ctx)
+	for {
+		stale, ok := r.awaitSweep(ctx)
+		if !ok {
+			return ctx.Err()
+		}
+		if !r.leads(ctx) {
+			continue
+		}
+		if err := r.sweepAll(ctx, stale); err != nil && ctx.Err() == nil {
 			r.log.Error("sweep", "err", err)
 		}
+		if err := r.requeue(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("look for tasks that the queue lost", "err", err)
+		}
 	}
-	return ctx.Err()
 }
 
 // Sweep looks once after what nobody may be working on: forgotten dispatches and
 // lost attempts.
-func (r *Router) Sweep(ctx context.Context) error {
-	sw, err := r.store.Sweep(ctx, SweepQuery{Now: r.now(), StaleAfter: max(2*r.cfg.SweepEvery, time.Second), Limit: sweepLimit})
-	if err != nil {
-		return err
+func (r *Router) Sweep(ctx context.Context) error { return r.sweepAll(ctx, r.staleAfter()) }
+
+// staleAfter is the age from which an undispatched execution counts as forgotten.
+func (r *Router) staleAfter() time.Duration { return max(2*r.cfg.SweepEvery, time.Second) }
+
+func (r *Router) sweepAll(ctx context.Context, stale time.Duration) error {
+	for {
+		more, err := r.sweep(ctx, stale)
+		if err != nil || !more || ctx.Err() != nil {
+			return err
+		}
 	}
-	if len(sw.Dispatch) > 0 {
+}
+
+// sweep sweeps once, and says whether there is more that can be had at once.
+func (r *Router) sweep(ctx context.Context, stale time.Duration) (more bool, err error) {
+	sw, err := r.store.Sweep(ctx, SweepQuery{Now: r.now(), StaleAfter: stale, Limit: sweepLimit})
+	if err != nil {
+		return false, err
+	}
+	if len(sw.Dispatch) > 0 && r.dispatch(ctx, sw.Dispatch) {
 		r.log.Info("forgotten tasks queued", "executions", len(sw.Dispatch))
-		r.dispatch(ctx, sw.Dispatch)
+		more = len(sw.Dispatch) == sweepLimit
 	}
 	var errs []error
 	for _, x := range sw.Lost {
@@ -163,7 +191,7 @@ func (r *Router) Sweep(ctx context.Context) error {
 	if err := r.expireInquiries(ctx); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return more, errors.Join(errs...)
 }
 
 // keepAlive extends the leases of this process's attempts and hears what is

@@ -18,10 +18,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/cli"
-	"github.com/hayate-run/hayate/infra/embedded"
 	"github.com/hayate-run/hayate/infra/httpapi"
-	"github.com/hayate-run/hayate/infra/keyfile"
-	"github.com/hayate-run/hayate/infra/packdir"
 	"github.com/hayate-run/hayate/infra/settings"
 	"github.com/hayate-run/hayate/infra/systemd"
 	"github.com/hayate-run/hayate/packs"
@@ -34,21 +31,17 @@ import (
 // address once requests are answered.
 func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(addr string)) error {
 	log := newLog(s, stderr)
-	store, err := embedded.Open(embedded.Config{Dir: s.Data, Log: log, QueueBound: s.MaxBacklog})
+	n, err := openNode(ctx, s, log)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if err := store.Close(); err != nil {
-			log.Error("close store", "err", err)
-		}
-	}()
-	rt, err := newRouter(s, store, log)
+	defer n.close()
+	rt, err := newRouter(s, n, log)
 	if err != nil {
 		return err
 	}
-	dirs := packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Configs: s.Configs, Unpack: filepath.Join(s.Data, "packs"), Log: log}
-	if _, err := loadPacks(ctx, rt, dirs, log); err != nil {
+	ps := newPackSource(s, n, rt, log)
+	if _, err := ps.load(ctx); err != nil {
 		return err
 	}
 	l, err := net.Listen(network(s.Listen), s.Listen)
@@ -60,25 +53,23 @@ func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(a
 		return err
 	}
 	var draining atomic.Bool
-	api, err := newAPI(s, rt, store, dirs, log, l, &draining)
+	api, err := newAPI(s, rt, n, ps, log, l, &draining)
 	if err != nil {
 		return err
 	}
-	return serve(ctx, s, rt, api, l, dirs, log, &draining, ready)
+	return serve(ctx, s, rt, n, api, l, ps, log, &draining, ready)
 }
 
-func newRouter(s settings.Settings, store *embedded.Store, log *slog.Logger) (*router.Router, error) {
-	secrets, err := keyfile.Open(filepath.Join(s.Data, "keys"))
-	if err != nil {
-		return nil, err
-	}
+func newRouter(s settings.Settings, n *node, log *slog.Logger) (*router.Router, error) {
 	retention := s.Retention
 	if retention == 0 {
 		retention = -1
 	}
+	workers, targets := n.work(s)
 	return router.New(router.Config{
-		Store: store, Queue: store.Queue(), Registry: store.Registry(), Datastore: store.Datastore(), Blobs: store.Blobs(),
-		Secrets: secrets, Log: log, SoleOwner: true, Workers: s.Workers, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
+		Store: n.store, Queue: n.queue, Registry: n.registry, Datastore: n.datastore, Blobs: n.blobs, Leases: n.leases,
+		Secrets: n.secrets, Log: log, SoleOwner: !n.shared, SharedQueue: n.broker != nil, NoUpkeep: !n.has("router"),
+		Workers: workers, Targets: targets, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
 		Runners:     all.New(all.Config{Version: version}),
 		RunnerTypes: packs.Runners(),
@@ -133,7 +124,7 @@ func warnOpen(ctx context.Context, rt *router.Router, l net.Listener, s settings
 	return nil
 }
 
-func newAPI(s settings.Settings, rt *router.Router, store *embedded.Store, dirs packdir.Config, log *slog.Logger, l net.Listener, draining *atomic.Bool) (*httpapi.Server, error) {
+func newAPI(s settings.Settings, rt *router.Router, n *node, ps *packSource, log *slog.Logger, l net.Listener, draining *atomic.Bool) (*httpapi.Server, error) {
 	signatures := make(map[string]httpapi.Signature, len(s.Webhooks))
 	for name, w := range s.Webhooks {
 		signatures[name] = httpapi.Signature{Kind: w.Kind, Secret: w.Secret, Header: w.Header, Hash: w.Hash, Prefix: w.Prefix, Encoding: w.Encoding}
@@ -141,15 +132,16 @@ func newAPI(s settings.Settings, rt *router.Router, store *embedded.Store, dirs 
 	return httpapi.New(httpapi.Config{
 		Router: rt, Log: log, Version: version, Open: loopback(l), MaxBody: int64(s.MaxBody), MaxInFlight: s.MaxInFlight,
 		AllowedOrigins: s.WebhookOrigins, SNSTopics: s.SNSTopics, SNSUnsigned: s.SNSUnsigned, Signatures: signatures,
-		Ready:    map[string]func(context.Context) error{"store": storeReady(store)},
+		Ready:  map[string]func(context.Context) error{"store": n.ready},
+		Health: n.health(), Notes: n.notes, HealthOnly: !n.has("api"),
 		Draining: draining.Load,
-		Reload:   func(ctx context.Context) (any, error) { return loadPacks(ctx, rt, dirs, log) },
+		Reload:   func(ctx context.Context) (any, error) { return ps.load(ctx) },
 	})
 }
 
 // serve runs the router and the HTTP server until ctx ends, then drains: first
 // readiness turns, then the listener closes, then the running actions end.
-func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http.Handler, l net.Listener, dirs packdir.Config,
+func serve(ctx context.Context, s settings.Settings, rt *router.Router, n *node, api http.Handler, l net.Listener, ps *packSource,
 	log *slog.Logger, draining *atomic.Bool, ready func(string)) error {
 	srv := &http.Server{Handler: api, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug)}
@@ -157,25 +149,33 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 	if err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return rt.Run(gctx, s.Drain) })
+	outer, octx := errgroup.WithContext(ctx)
+	// Service ends ready-delay after readiness has turned.
+	sctx, endService := context.WithCancel(context.WithoutCancel(octx))
+	defer endService()
+	outer.Go(func() error {
+		<-octx.Done()
+		draining.Store(true)
+		systemd.Notify("STOPPING=1")
+		after(s.ReadyDelay, endService)
+		return nil
+	})
+	g, gctx := errgroup.WithContext(sctx)
+	g.Go(func() error {
+		defer n.start(gctx, rt)()
+		return rt.Run(gctx, s.Drain)
+	})
 	g.Go(func() error { return untilClosed(listen(srv, l, s)) })
 	if control != nil {
 		g.Go(func() error { return untilClosed(control.Serve(cl)) })
 	}
 	if s.Watch {
-		g.Go(func() error {
-			return packdir.Watch(gctx, dirs, func() {
-				if _, err := loadPacks(gctx, rt, dirs, log); err != nil {
-					log.Error("reload packs", "err", err)
-				}
-			})
-		})
+		g.Go(func() error { return ps.watch(gctx) })
 	}
+	g.Go(func() error { return ps.follow(gctx) })
 	g.Go(func() error {
 		<-gctx.Done()
 		draining.Store(true)
-		systemd.Notify("STOPPING=1")
 		log.Info("stopping: no more work is taken, running actions end")
 		stop, cancel := context.WithTimeout(context.WithoutCancel(gctx), s.Drain)
 		defer cancel()
@@ -191,7 +191,8 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, api http
 	}
 	systemd.Notify("READY=1\nSTATUS=serving on " + addr)
 	ready(addr)
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	outer.Go(g.Wait)
+	if err := outer.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
@@ -230,14 +231,4 @@ func listen(srv *http.Server, l net.Listener, s settings.Settings) error {
 		return srv.ServeTLS(l, s.TLSCert, s.TLSKey)
 	}
 	return srv.Serve(l)
-}
-
-// storeReady asks the store for a durable write: a full disk or a lost directory
-// shows at once.
-func storeReady(store *embedded.Store) func(context.Context) error {
-	return func(ctx context.Context) error {
-		now := time.Now()
-		_, err := store.Leases().Acquire(ctx, "readiness", "self", now, now.Add(time.Second))
-		return err
-	}
 }

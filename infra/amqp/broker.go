@@ -56,11 +56,10 @@ type Broker struct {
 	queue *Queue
 	notes notes
 
-	mu       sync.Mutex
-	sessions []func(context.Context, *rabbit.Connection) error // run on each receiving connection
-	onBack   []func()
-	closed   chan struct{}
-	once     sync.Once
+	mu     sync.Mutex
+	onBack []func()
+	closed chan struct{}
+	once   sync.Once
 }
 
 // New returns a Broker, or an error that names everything wrong. It connects to
@@ -116,14 +115,6 @@ func (b *Broker) Queue() *Queue { return b.queue }
 
 // name makes the full name of a queue or exchange.
 func (b *Broker) name(s string) string { return b.cfg.Prefix + "." + s }
-
-// each registers what is to run on every receiving connection, for as long as it
-// lives. It must be called before Run.
-func (b *Broker) each(f func(context.Context, *rabbit.Connection) error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.sessions = append(b.sessions, f)
-}
 
 // OnBack registers a function that is called whenever messages can be published
 // again after they could not. It must return at once.
@@ -184,9 +175,7 @@ func (b *Broker) serveReceiving(ctx context.Context, conn *rabbit.Connection) er
 		return err
 	}
 	defer b.topo.end()
-	b.mu.Lock()
-	all := append([]func(context.Context, *rabbit.Connection) error{b.probeReceiving, b.queue.session}, b.sessions...)
-	b.mu.Unlock()
+	all := []func(context.Context, *rabbit.Connection) error{b.probeReceiving, b.queue.session}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lost := conn.NotifyClose(make(chan *rabbit.Error, 1))

@@ -115,7 +115,7 @@ func (q *Queue) consume(ctx context.Context, conn *rabbit.Connection, r *receivi
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
-	defer c.Close() //nolint:errcheck // it may have been lost
+	defer c.Close() // it may have been lost
 	closed := c.NotifyClose(make(chan *rabbit.Error, 1))
 	canceled := c.NotifyCancel(make(chan string, 1))
 	if err := c.Qos(q.b.cfg.Prefetch, 0, false); err != nil {

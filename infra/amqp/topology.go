@@ -77,7 +77,7 @@ func (t *topology) ensure(name string, declare func(ch) error) error {
 	if err != nil {
 		return fmt.Errorf("declare %s: %v: %w", name, err, hayate.ErrBusy)
 	}
-	defer c.Close() //nolint:errcheck // a failed declaration has closed it
+	defer c.Close()
 	if err := declare(c); err != nil {
 		return fmt.Errorf("declare %s: %w", name, err)
 	}
@@ -150,7 +150,7 @@ func (t *topology) queue(c ch, name, exchange, key string, args rabbit.Table) er
 		if c, err = conn.Channel(); err != nil {
 			return fmt.Errorf("%v: %w", err, hayate.ErrBusy)
 		}
-		defer c.Close() //nolint:errcheck // closed again if something failed
+		defer c.Close()
 	} else if err != nil {
 		return refusal(err)
 	} else {
@@ -217,7 +217,7 @@ func (t *topology) measure(conn *rabbit.Connection) error {
 	if err != nil {
 		return fmt.Errorf("open channel: %w", err)
 	}
-	defer func() { c.Close() }() //nolint:errcheck // the last one may be closed by a missing queue
+	defer func() { c.Close() }()
 	t.mu.Lock()
 	names := slices.Sorted(maps.Keys(t.wanted))
 	t.mu.Unlock()

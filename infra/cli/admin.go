@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"time"
 
@@ -246,10 +248,14 @@ func (a *app) showStatus(o object) error {
 		{"rules", text(o, "rules") + " (" + text(o, "rules_enabled") + " enabled)"}, {"actions", text(o, "actions")},
 		{"waiting", text(o, "waiting")}, {"running", text(o, "running")}, {"paused", zeroless(text(o, "paused"))}, {"last event", last}, {"store", bytesText(at(o, "store.bytes")) + ", " + text(o, "store.events") + " events"}})
 	checks, _ := o["checks"].(object)
-	for name, v := range checks {
-		if v != "ok" {
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		if v := checks[name]; v != "ok" {
 			fmt.Fprintf(a.Stdout, "check %s: %v\n", name, v)
 		}
+	}
+	notes, _ := o["notes"].([]any)
+	for _, n := range notes {
+		fmt.Fprintf(a.Stdout, "note: %v\n", n)
 	}
 	fails, _ := o["last_failures"].([]any)
 	for _, f := range fails {

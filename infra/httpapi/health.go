@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/hayate-run/hayate"
@@ -122,24 +121,31 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 			enabled++
 		}
 	}
-	checks := map[string]string{}
-	names := make([]string, 0, len(s.Ready))
-	for n := range s.Ready {
-		names = append(names, n)
-	}
-	sort.Strings(names)
-	healthy := true
-	for _, n := range names {
-		checks[n] = "ok"
-		if err := s.Ready[n](r.Context()); err != nil {
-			checks[n], healthy = err.Error(), false
-		}
+	checks, healthy := s.check(r.Context())
+	notes := []string{}
+	if s.Notes != nil {
+		notes = append(notes, s.Notes()...)
 	}
 	c := s.Router.Counts()
 	s.answer(w, http.StatusOK, map[string]any{
-		"version": s.Version, "healthy": healthy, "checks": checks, "store": st, "packs": len(s.Router.Packs()),
+		"version": s.Version, "healthy": healthy, "checks": checks, "notes": notes, "store": st, "packs": len(s.Router.Packs()),
 		"rules": len(rules), "rules_enabled": enabled, "actions": len(s.Router.Actions()), "waiting": c.Waiting, "running": c.Running,
 		"last_event": lastEvent, "last_failures": fs, "paused": st.Executions[string(hayate.StatusPaused)], "inquiries": asked,
 	})
 	return nil
+}
+
+// check asks every part of the process, those that readiness depends on and the
+// others, and says whether all is well.
+func (s *Server) check(ctx context.Context) (checks map[string]string, healthy bool) {
+	checks, healthy = map[string]string{}, true
+	for _, parts := range []map[string]func(context.Context) error{s.Ready, s.Health} {
+		for n, f := range parts {
+			checks[n] = "ok"
+			if err := f(ctx); err != nil {
+				checks[n], healthy = err.Error(), false
+			}
+		}
+	}
+	return checks, healthy
 }

@@ -44,6 +44,13 @@ type Config struct {
 	Client *http.Client
 	// Ready are the dependencies that /readyz asks, by name.
 	Ready map[string]func(context.Context) error
+	// Health are further parts that the status tells of, by name: what is wrong with
+	// one does not keep this process from taking events.
+	Health map[string]func(context.Context) error
+	// Notes are what the status tells that is no failure; nil: nothing.
+	Notes func() []string
+	// HealthOnly answers /livez, /readyz and /metrics and nothing else.
+	HealthOnly bool
 	// Reload reads the pack folders again and says what came of it; nil where
 	// there are none.
 	Reload func(context.Context) (any, error)
@@ -107,6 +114,10 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.HandleFunc("GET /metrics", s.metrics)
+	if s.HealthOnly {
+		s.mux.HandleFunc("/", s.elsewhere)
+		return
+	}
 	s.mux.HandleFunc("GET /{$}", s.welcome)
 
 	h("POST /v1/events", s.postEvents)
@@ -236,6 +247,11 @@ type userKey struct{}
 func caller(r *http.Request) string {
 	u, _ := r.Context().Value(userKey{}).(string)
 	return u
+}
+
+// elsewhere answers for a process that is no api.
+func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
+	s.fail(w, r, fmt.Errorf("this process does not serve the API, it was started with another --role: %w", hayate.ErrNotFound))
 }
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {

@@ -41,6 +41,15 @@ type Settings struct {
 	TLSCert        string
 	TLSKey         string
 	Watch          bool
+	Roles          []string
+	Store          string
+	Queue          string
+	QueuePrefix    string
+	QueueCA        string
+	QueueCert      string
+	QueueKey       string
+	Keys           string
+	ReadyDelay     time.Duration
 	// Webhooks are the signatures of incoming webhooks; they stand in the file only.
 	Webhooks map[string]Webhook
 }
@@ -87,6 +96,15 @@ func List() []Setting {
 		{"webhook-origins", "", "origins granted by the CloudEvents webhook handshake, joined by commas; * for all", list(func(s *Settings) *[]string { return &s.WebhookOrigins })},
 		{"sns-topics", "", "ARNs of the SNS topics whose subscription is confirmed, joined by commas", list(func(s *Settings) *[]string { return &s.SNSTopics })},
 		{"sns-unsigned", "false", "take SNS messages without a valid signature; only for emulators", boolean(func(s *Settings) *bool { return &s.SNSUnsigned })},
+		{"role", "api,router,worker", "what this process does, joined by commas: api answers HTTP, router steps workflows and sweeps, worker performs actions", someOf(func(s *Settings) *[]string { return &s.Roles }, "api", "router", "worker")},
+		{"store", "", "address of a MongoDB that processes share, mongodb://…, or file:PATH of a file that holds it; default: a store of its own in the data directory", remote(func(s *Settings) *string { return &s.Store }, "mongodb://", "mongodb+srv://")},
+		{"queue", "", "address of a RabbitMQ, amqp://… or amqps://…, or file:PATH of a file that holds it; default: the store hands tasks over", remote(func(s *Settings) *string { return &s.Queue }, "amqp://", "amqps://")},
+		{"queue-prefix", "hayate", "what the names of all queues and exchanges begin with", text(func(s *Settings) *string { return &s.QueuePrefix })},
+		{"queue-ca", "", "file of the certificates that vouch for the RabbitMQ server; default: the system's", text(func(s *Settings) *string { return &s.QueueCA })},
+		{"queue-cert", "", "file of the certificate to show to the RabbitMQ server; without a user in the address it logs in with it", text(func(s *Settings) *string { return &s.QueueCert })},
+		{"queue-key", "", "file of that certificate's key", text(func(s *Settings) *string { return &s.QueueKey })},
+		{"keys", "", "file of the keys that seal secrets; processes that share a store need the same. Default: keys in the data directory", text(func(s *Settings) *string { return &s.Keys })},
+		{"ready-delay", "0s", "time between /readyz turning and the end of service when the server stops, for load balancers to notice", duration(func(s *Settings) *time.Duration { return &s.ReadyDelay }, 0)},
 		{"tls-cert", "", "file of the certificate to serve HTTPS with", text(func(s *Settings) *string { return &s.TLSCert })},
 		{"tls-key", "", "file of the certificate's key", text(func(s *Settings) *string { return &s.TLSKey })},
 	}
@@ -121,6 +139,12 @@ func Load(flags map[string]string, getenv func(string) string, file string) (Set
 	}
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		errs = append(errs, fmt.Errorf("tls-cert and tls-key belong together, one of them is missing: %w", hayate.ErrInvalid))
+	}
+	if (s.QueueCert == "") != (s.QueueKey == "") {
+		errs = append(errs, fmt.Errorf("queue-cert and queue-key belong together, one of them is missing: %w", hayate.ErrInvalid))
+	}
+	if s.Store == "" && (len(s.Roles) < 3 || s.Queue != "") && len(s.Roles) > 0 {
+		errs = append(errs, fmt.Errorf("role and queue are for processes that share a store: name it with --store mongodb://…: %w", hayate.ErrInvalid))
 	}
 	return s, errors.Join(errs...)
 }
@@ -271,6 +295,51 @@ func oneOf(p func(*Settings) *string, allowed ...string) func(*Settings, string)
 			return fmt.Errorf("found %q, want one of %s%s", v, strings.Join(allowed, ", "), yamldoc.Suggest(v, allowed))
 		}
 		*p(s) = v
+		return nil
+	}
+}
+
+// someOf reads a list of allowed words, each once.
+func someOf(p func(*Settings) *[]string, allowed ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		*p(s) = nil
+		for _, x := range strings.Split(v, ",") {
+			x = strings.TrimSpace(x)
+			switch {
+			case !contains(allowed, x):
+				return fmt.Errorf("found %q, want some of %s%s", x, strings.Join(allowed, ", "), yamldoc.Suggest(x, allowed))
+			case !contains(*p(s), x):
+				*p(s) = append(*p(s), x)
+			}
+		}
+		return nil
+	}
+}
+
+// remote reads a URL, or the file that holds it: URLs carry passwords. A mistake
+// does not show what was found.
+func remote(p func(*Settings) *string, schemes ...string) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		if path, ok := strings.CutPrefix(v, "file:"); ok {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			v = strings.TrimSpace(string(b))
+			if v == "" {
+				return fmt.Errorf("%s is empty", path)
+			}
+		}
+		for _, scheme := range schemes {
+			if strings.HasPrefix(v, scheme) {
+				*p(s) = v
+				return nil
+			}
+		}
+		if v != "" {
+			return fmt.Errorf("want an address that begins with %s", strings.Join(schemes, " or "))
+		}
+		*p(s) = ""
 		return nil
 	}
 }

@@ -185,3 +185,22 @@ func BenchmarkPutReceive(b *testing.B) {
 		}
 	}
 }
+
+func TestTakenItemsAreReceivedByNobody(t *testing.T) {
+	t.Parallel()
+	q := delayqueue.New[string](10, time.Now)
+	put(t, q, item{Value: "due", Target: "a"}, item{Value: "later", Target: "a", NotBefore: time.Now().Add(time.Hour)}, item{Value: "other", Target: "b"})
+	var got []string
+	for _, it := range q.Take("a") {
+		got = append(got, it.Value)
+	}
+	if !slices.Equal(got, []string{"due", "later"}) || q.Len() != 1 {
+		t.Errorf("took %v and left %d, want due and later, and one", got, q.Len())
+	}
+	if receive(t, q, "a", "b") != "other" {
+		t.Error("the item of another target is gone")
+	}
+	if again := q.Take("a"); len(again) != 0 {
+		t.Errorf("took %v twice", again)
+	}
+}
