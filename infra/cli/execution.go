@@ -101,9 +101,23 @@ func knownStatuses(list string) error {
 }
 
 func (a *app) executionGet() *cobra.Command {
-	return &cobra.Command{Use: "get ID|last", Short: "show an execution: parameters, log and result", Args: exactly(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
+	var graph string
+	c := &cobra.Command{
+		Use:               "get ID|last",
+		Short:             "show an execution: parameters, log, tasks and result",
+		Example:           "  hayate execution get last\n  hayate execution get last --graph\n  hayate execution get last --graph=svg >run.svg",
+		Args:              exactly(1),
+		ValidArgsFunction: a.completeExecution,
+	}
+	c.Flags().StringVar(&graph, "graph", "", "draw the workflow and the path it took: text, svg, dot or mermaid")
+	c.Flags().Lookup("graph").NoOptDefVal = "text"
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if graph != "" {
+			return a.showGraph(c.Context(), args[0], graph)
+		}
 		return a.showExecution(c.Context(), args[0])
-	}}
+	}
+	return c
 }
 
 func (a *app) showExecution(ctx context.Context, id string) error {
@@ -145,13 +159,17 @@ func clock(stamp string) string {
 }
 
 func (a *app) executionTail() *cobra.Command {
-	return &cobra.Command{Use: "tail ID|last", Short: "follow what an execution prints, until it ends", Args: exactly(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
+	return &cobra.Command{Use: "tail ID|last", Short: "follow what an execution and its tasks do and print, until it ends", Args: exactly(1), ValidArgsFunction: a.completeExecution, RunE: func(c *cobra.Command, args []string) error {
 		var x object
 		if err := a.get(c.Context(), "/api/v1/executions/"+url.PathEscape(args[0]), nil, &x); err != nil {
 			return err
 		}
 		id := text(x, "id")
-		if err := a.follow(c.Context(), id); err != nil {
+		follow := a.follow
+		if at(x, "liveaction.action_is_workflow") == true {
+			follow = a.followTasks
+		}
+		if err := follow(c.Context(), id); err != nil {
 			return err
 		}
 		return a.outcome(c.Context(), id, false)

@@ -1,12 +1,19 @@
 package cli
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/workflows"
+	"github.com/hayate-run/hayate/workflows/draw"
 )
 
 func (a *app) workflowGraph() *cobra.Command {
@@ -14,11 +21,11 @@ func (a *app) workflowGraph() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "graph FILE",
 		Short:   "draw a definition: its tasks, and what follows when",
-		Example: "  hayate workflow graph actions/workflows/deploy.yaml\n  hayate workflow graph deploy.yaml --format dot | dot -Tsvg >deploy.svg",
+		Example: "  hayate workflow graph actions/workflows/deploy.yaml\n  hayate workflow graph deploy.yaml -o svg >deploy.svg\n  hayate workflow graph deploy.yaml -o dot | dot -Tpng >deploy.png",
 		Args:    exactly(1),
 	}
 	runnerFlag(c, &runner)
-	c.Flags().StringVar(&format, "format", "text", "text, dot (Graphviz) or mermaid")
+	c.Flags().StringVar(&format, "format", "", "text, svg, dot (Graphviz) or mermaid; the same as -o")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		src, err := a.readInput(args[0])
 		if err != nil {
@@ -29,116 +36,89 @@ func (a *app) workflowGraph() *cobra.Command {
 		}
 		def, problems := workflows.Parse(runner, args[0], src, workflows.Options{Known: []string{"st2", "parent"}})
 		for _, p := range problems {
-			a.say("%s: %s: %s", args[0], p.Category, p.Message)
+			fmt.Fprintln(a.Stderr, problemLine(args[0], p))
 		}
 		if def == nil {
 			return &exit{code: exitError}
 		}
-		g := def.Graph()
-		switch {
-		case a.output == "json":
-			return a.printJSON(mustJSON(g))
-		case format == "text":
-			a.textGraph(g)
-		case format == "dot":
-			a.dotGraph(g)
-		case format == "mermaid":
-			a.mermaidGraph(g)
-		default:
-			return usage("unknown format %q%s Known: text, dot, mermaid", format, hint(format, []string{"text", "dot", "mermaid"}))
-		}
-		return nil
+		return a.drawn(format, draw.Picture{Graph: def.Graph()})
 	}
 	return c
 }
 
-// traits are the words for what is special about a task.
-func traits(n workflows.Node) string {
-	var words []string
-	if n.Start {
-		words = append(words, "start")
-	}
-	if n.Join > 0 {
-		words = append(words, fmt.Sprintf("join of %d", n.Join))
-	}
-	if n.Items {
-		words = append(words, "with items")
-	}
-	if n.Retry {
-		words = append(words, "retry")
-	}
-	if n.Split {
-		words = append(words, "split")
-	}
-	return strings.Join(words, ", ")
-}
-
-func (a *app) textGraph(g workflows.Graph) {
-	next := map[string][]workflows.Edge{}
-	for _, e := range g.Edges {
-		next[e.From] = append(next[e.From], e)
-	}
-	for _, n := range g.Nodes {
-		if n.Command {
-			continue
-		}
-		line := n.Name
-		if n.Action != "" {
-			line += "  " + oneLine(n.Action)
-		}
-		if t := traits(n); t != "" {
-			line += "  (" + t + ")"
-		}
-		fmt.Fprintln(a.Stdout, line)
-		for _, e := range next[n.Name] {
-			when := ""
-			if e.When != "" {
-				when = "  when " + oneLine(e.When)
+// drawn prints a picture in the format asked for: by name, else by -o.
+func (a *app) drawn(format string, p draw.Picture) error {
+	if format == "" {
+		switch {
+		case a.output == "json" || a.output == "yaml":
+			raw := mustJSON(p.Graph)
+			if p.Run {
+				raw = mustJSON(map[string]any{"title": p.Title, "status": p.Status, "graph": p.Graph, "tasks": p.Tasks})
 			}
-			fmt.Fprintf(a.Stdout, "  → %s%s\n", e.To, when)
+			if a.output == "yaml" {
+				return a.printYAML(raw)
+			}
+			return a.printJSON(raw)
+		case a.output == "table":
+			format = "text"
+		default:
+			format = a.output
 		}
 	}
+	if !slices.Contains(draw.Formats, format) {
+		return usage("unknown format %q%s Known: %s", format, hint(format, draw.Formats), strings.Join(draw.Formats, ", "))
+	}
+	out, err := draw.Draw(format, p)
+	if err != nil {
+		return err
+	}
+	if format == "text" && p.Run {
+		out = a.painted(out)
+	}
+	_, err = io.WriteString(a.Stdout, out)
+	return err
 }
 
-func (a *app) dotGraph(g workflows.Graph) {
-	fmt.Fprintln(a.Stdout, "digraph workflow {\n  node [shape=box, style=rounded];")
-	for _, n := range g.Nodes {
-		label := n.Name
-		if n.Action != "" {
-			label += "\n" + n.Action
-		}
-		if t := traits(n); t != "" {
-			label += "\n(" + t + ")"
-		}
-		shape := ""
-		if n.Command {
-			shape = ", shape=plaintext"
-		}
-		fmt.Fprintf(a.Stdout, "  %q [label=%q%s];\n", n.Name, label, shape)
+// painted colours the statuses in a drawing of a run.
+func (a *app) painted(text string) string {
+	if !a.colored(a.Stdout) {
+		return text
 	}
-	for _, e := range g.Edges {
-		fmt.Fprintf(a.Stdout, "  %q -> %q [label=%q];\n", e.From, e.To, e.When)
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		for _, sign := range []string{"✓ ", "✗ ", "▸ ", "‖ ", "… ", "⊘ "} {
+			if k := strings.LastIndex(line, sign); k >= 0 {
+				word, rest, _ := strings.Cut(line[k+len(sign):], " ")
+				bare := strings.TrimRight(word, ",")
+				lines[i] = line[:k] + sign + a.paint(bare) + strings.TrimPrefix(word, bare) + strings.TrimRight(" "+rest, " ")
+				break
+			}
+		}
+		if strings.HasPrefix(line, "  · ") {
+			lines[i] = "\x1b[2m" + line + "\x1b[0m"
+		}
 	}
-	fmt.Fprintln(a.Stdout, "}")
+	return strings.Join(lines, "\n")
 }
 
-func (a *app) mermaidGraph(g workflows.Graph) {
-	ids := map[string]string{}
-	fmt.Fprintln(a.Stdout, "flowchart TD")
-	quote := strings.NewReplacer(`"`, "#quot;", "<", "&lt;", ">", "&gt;")
-	for i, n := range g.Nodes {
-		ids[n.Name] = fmt.Sprintf("n%d", i)
-		label := n.Name
-		if n.Action != "" {
-			label += "<br/>" + quote.Replace(oneLine(n.Action))
-		}
-		fmt.Fprintf(a.Stdout, "  n%d[\"%s\"]\n", i, label)
+// showGraph draws the workflow of an execution with the path that its run took.
+func (a *app) showGraph(ctx context.Context, id, format string) error {
+	var g struct {
+		Execution string           `json:"execution"`
+		Action    string           `json:"action"`
+		Status    hayate.Status    `json:"status"`
+		Graph     workflows.Graph  `json:"graph"`
+		Tasks     []workflows.Task `json:"tasks"`
 	}
-	for _, e := range g.Edges {
-		label := ""
-		if e.When != "" {
-			label = `|"` + quote.Replace(oneLine(e.When)) + `"|`
-		}
-		fmt.Fprintf(a.Stdout, "  %s -->%s %s\n", ids[e.From], label, ids[e.To])
+	var raw json.RawMessage
+	if err := a.get(ctx, "/v1/executions/"+url.PathEscape(id)+"/graph", nil, &raw); err != nil {
+		return err
 	}
+	if a.output == "json" && format == "text" {
+		return a.printJSON(raw)
+	}
+	if err := json.Unmarshal(raw, &g); err != nil {
+		return fmt.Errorf("read the server's graph: %w", err)
+	}
+	return a.drawn(format, draw.Picture{Title: g.Action + " " + g.Execution, Run: true, Status: g.Status, Graph: g.Graph, Tasks: g.Tasks})
 }

@@ -10,8 +10,7 @@ import (
 	"text/template"
 	"time"
 
-	"golang.org/x/text/width"
-
+	"github.com/hayate-run/hayate/internal/cells"
 	"github.com/hayate-run/hayate/internal/expr/jsonpath"
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
@@ -251,18 +250,7 @@ func oneLine(s string) string {
 }
 
 // cellWidth is how many columns of a terminal a text takes.
-func cellWidth(s string) int {
-	n := 0
-	for _, r := range s {
-		switch width.LookupRune(r).Kind() {
-		case width.EastAsianWide, width.EastAsianFullwidth:
-			n += 2
-		default:
-			n++
-		}
-	}
-	return n
-}
+func cellWidth(s string) int { return cells.Width(s) }
 
 // colors of statuses, for those who watch.
 var colors = map[string]string{"succeeded": "32", "failed": "31", "timeout": "31", "abandoned": "35", "canceled": "33", "canceling": "33",

@@ -152,12 +152,13 @@ func (s *Server) listExecutions(w http.ResponseWriter, r *http.Request) error {
 	return s.list(w, r, p.Total, q.Limit, out)
 }
 
-// oneExecution reads an execution; "last" is the newest.
+// oneExecution reads an execution; "last" is the newest that is no task of a
+// workflow.
 func (s *Server) oneExecution(r *http.Request) (hayate.Execution, error) {
 	id := r.PathValue("id")
 	q := router.Query{IDs: []string{id}, Limit: 1}
 	if id == "last" {
-		q.IDs = nil
+		q.IDs, q.NoParent = nil, true
 	}
 	p, err := s.Router.Executions(r.Context(), q)
 	if err != nil {
@@ -338,7 +339,9 @@ func (s *Server) executionChildren(w http.ResponseWriter, r *http.Request) error
 			}
 			for _, c := range p.Items {
 				all = append(all, c)
-				next = append(next, c.ID)
+				if workflow(c.Runner) { // nothing else has children
+					next = append(next, c.ID)
+				}
 			}
 		}
 		level = next
@@ -346,6 +349,15 @@ func (s *Server) executionChildren(w http.ResponseWriter, r *http.Request) error
 	out, err := s.viewExecutions(r, all)
 	if err != nil {
 		return err
+	}
+	include, exclude := attributes(r.URL.Query()["include_attributes"]), attributes(r.URL.Query()["exclude_attributes"])
+	if len(include)+len(exclude) > 0 {
+		cut, err := project(out, include, exclude)
+		if err != nil {
+			return err
+		}
+		s.answer(w, http.StatusOK, cut)
+		return nil
 	}
 	s.answer(w, http.StatusOK, out)
 	return nil
