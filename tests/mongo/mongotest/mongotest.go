@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -168,4 +169,22 @@ func (s *Server) Stop() {
 	s.stdin.Close()          // it ends with it; killing makes sure
 	_ = s.cmd.Process.Kill() // it may have ended already
 	_ = s.cmd.Wait()         // killed: the error says so
+}
+
+// Pause stops the server's process where it stands, as a host that hangs does;
+// Continue lets it go on. Both fail the test where the server is not this
+// process's own.
+func (s *Server) Pause(t testing.TB) { s.signal(t, syscall.SIGSTOP) }
+
+// Continue ends a Pause.
+func (s *Server) Continue(t testing.TB) { s.signal(t, syscall.SIGCONT) }
+
+func (s *Server) signal(t testing.TB, sig syscall.Signal) {
+	t.Helper()
+	if s.cmd == nil {
+		t.Fatal("the server is not this test's own")
+	}
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatalf("%s the server: %v", sig, err)
+	}
 }
