@@ -12,8 +12,9 @@ import (
 func (r *reader) readAction(n *yamldoc.Node) {
 	fine := r.check(n, r.shapes.action, "the action")
 	run := r.runnerOf(n)
-	if !fine || run == nil || !r.checkParameters(n, run) {
-		return
+	fine = run != nil && r.checkParameters(n, run) && fine
+	if run == nil {
+		run = &runner{}
 	}
 	p := r.pack
 	a := hayate.Action{
@@ -35,6 +36,10 @@ func (r *reader) readAction(n *yamldoc.Node) {
 	}
 	if a.Pipefail == nil {
 		a.Pipefail = p.Pipefail
+	}
+	if !fine {
+		p.Refused.Actions = append(p.Refused.Actions, a)
+		return
 	}
 	p.Actions = put(r, p.Actions, a, n.Get("name"), "action", (*hayate.Action).Ref, func(a *hayate.Action) string { return a.Source })
 }

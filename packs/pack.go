@@ -53,6 +53,10 @@ type Pack struct {
 	// nil where there is none.
 	ConfigSchema json.RawMessage
 
+	// Refused are the actions and rules that have errors, as far as they could be
+	// read: what refers to them is not wrong for that, and may hold more mistakes.
+	Refused Refused
+
 	// Digest identifies the content: see Digest.
 	Digest string
 	// Documents are the documents that were read, by file name inside the pack,
@@ -60,6 +64,12 @@ type Pack struct {
 	Documents map[string]*yamldoc.Node
 
 	dir string
+}
+
+// Refused are resources that are not to be used.
+type Refused struct {
+	Actions []hayate.Action
+	Rules   []hayate.Rule
 }
 
 // Sensor describes a program that watches something and emits triggers.

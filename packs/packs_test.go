@@ -296,46 +296,6 @@ func TestOverride(t *testing.T) {
 	}
 }
 
-func TestLint(t *testing.T) {
-	t.Parallel()
-	p := read(t, fstest.MapFS{
-		"shop/pack.yaml":           file(packYAML),
-		"shop/triggers/sold.yaml":  file("name: sold\n"),
-		"shop/aliases/say.yaml":    file("name: say\naction_ref: core.ecoh\nformats: [say]\n"),
-		"shop/policies/retry.yaml": file("name: again\nresource_ref: shop.sell\npolicy_type: action.retry\nparameters: {retry_on: timeout}\n"),
-		"shop/rules/a.yaml": file(`name: a
-trigger: {type: shop.sodl}
-action:
-  ref: core.echo
-  parameters:
-    mesage: hello
-    cmd: rm
-actions:
-  - {ref: core.remote, parameters: {cmd: x, hosts: y}}
-  - {ref: core.remote, parameters: {cmd: x, timeout: 5, dir: z}}
-`),
-		"shop/rules/b.yaml": file("name: b\ntrigger: {type: com.github.push}\nactions: [{ref: core.noop}, {ref: nope.x}]\n"),
-	}, "shop")
-	want := []string{
-		`shop/aliases/say.yaml:2:13: warning: there is no action "core.ecoh", did you mean "core.echo"?`,
-		`shop/policies/retry.yaml:2:15: warning: there is no action "shop.sell"`,
-		`shop/rules/a.yaml:2:17: warning: there is no trigger type "shop.sodl", did you mean "shop.sold"?`,
-		`shop/rules/a.yaml:4:3: warning: the action "core.echo" requires the parameter "message"`,
-		`shop/rules/a.yaml:6:13: warning: the action "core.echo" takes no parameter "mesage", did you mean "message"?`,
-		`shop/rules/a.yaml:7:10: warning: the parameter "cmd" of the action "core.echo" is immutable`,
-		`shop/rules/a.yaml:10:5: warning: the action "core.remote" requires the parameter "hosts"`,
-		`shop/rules/a.yaml:10:62: warning: the parameter "dir" of the action "core.remote" is immutable`,
-		`shop/rules/b.yaml:3:35: warning: there is no action "nope.x"`,
-	}
-	var got []string
-	for _, d := range packs.Lint(p, read(t, packs.Shipped(), "core")) {
-		got = append(got, d.String())
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
 func TestReadConfig(t *testing.T) {
 	t.Parallel()
 	p := read(t, fstest.MapFS{

@@ -18,9 +18,7 @@ var operators = []string{
 }
 
 func (r *reader) readRule(n *yamldoc.Node) {
-	if !r.check(n, r.shapes.rule, "the rule") {
-		return
-	}
+	fine := r.check(n, r.shapes.rule, "the rule")
 	p := r.pack
 	rule := hayate.Rule{
 		Pack:        p.Ref,
@@ -53,6 +51,10 @@ func (r *reader) readRule(n *yamldoc.Node) {
 	}
 	for _, a := range n.Get("actions").Items() {
 		rule.Actions = append(rule.Actions, ruleAction(a))
+	}
+	if !fine {
+		p.Refused.Rules = append(p.Refused.Rules, rule)
+		return
 	}
 	p.Rules = put(r, p.Rules, rule, n.Get("name"), "rule", (*hayate.Rule).Ref, func(x *hayate.Rule) string { return x.Source })
 }

@@ -61,14 +61,9 @@ func (l *linter) lint(r *hayate.Rule) {
 	g := &grower{w: newPaths(), keep: true}
 	c, bad := compileRule(g, r)
 	if len(bad) > 0 {
-		for _, err := range bad {
-			for _, p := range Problems(err) {
-				l.add(SeverityError, "invalid", "", p.Field, "%s", p.Text)
-			}
-		}
-		return
+		l.invalid(&c, bad)
 	}
-	if !c.typed && c.filters == nil && c.clauses == nil && (c.criteria == nil || len(c.criteria.list) == 0) {
+	if len(bad) == 0 && !c.typed && c.filters == nil && c.clauses == nil && (c.criteria == nil || len(c.criteria.list) == 0) {
 		l.add(SeverityWarning, "always", "trigger: {type: …}", []string{"trigger"}, "the rule has neither trigger nor conditions: every event matches")
 	}
 	if c.criteria != nil {
@@ -83,7 +78,33 @@ func (l *linter) lint(r *hayate.Rule) {
 	if c.filters != nil {
 		l.filter(c.filters, []string{"filters"})
 	}
-	l.duplicate(r)
+	if len(bad) == 0 {
+		l.duplicate(r)
+	}
+}
+
+// invalid reports why a rule does not compile, and leaves of it what is to be
+// looked at all the same: the dialects and criteria without such a mistake.
+func (l *linter) invalid(c *compiled, bad []error) {
+	wrong := map[string]bool{}
+	for _, err := range bad {
+		for _, p := range Problems(err) {
+			l.add(SeverityError, "invalid", "", p.Field, "%s", p.Text)
+			if len(p.Field) > 0 {
+				wrong[strings.Join(p.Field[:min(len(p.Field), 2)], "\x00")] = true
+				wrong[p.Field[0]] = true
+			}
+		}
+	}
+	if wrong["pattern"] {
+		c.clauses = nil
+	}
+	if wrong["filters"] {
+		c.filters = nil
+	}
+	if c.criteria != nil {
+		c.criteria.list = slices.DeleteFunc(c.criteria.list, func(x criterion) bool { return wrong["criteria\x00"+x.key] })
+	}
 }
 
 // criterion looks at one criterion.
@@ -98,7 +119,7 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 		return
 	case c.wrong != nil:
 		l.add(SeverityWarning, "never", "", at, "the key cannot be read: %v", c.wrong)
-	case c.root != "" && c.root != root && c.root != "system":
+	case c.root != "" && c.root != root && c.root != "system", c.strays(root):
 		l.add(SeverityWarning, "never", root+"."+c.key, at, "the key does not begin with %s: it leads nowhere", root)
 	}
 	if strings.ToLower(c.name) != c.name {
@@ -135,6 +156,15 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 		}
 		l.contradictions(c.children, append(slices.Clip(at), "pattern"))
 	}
+}
+
+// strays says whether a key is a single name that is not the root.
+func (c *criterion) strays(root string) bool {
+	if c.expr == nil {
+		return false
+	}
+	names, plain := c.expr.Fields()
+	return plain && len(names) == 1 && names[0] != root
 }
 
 // costly are the constructs that RE2 does not have: they run on a machine that

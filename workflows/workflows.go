@@ -138,6 +138,20 @@ func (d *Definition) Digest() string { return d.digest }
 // Graph shows the definition.
 func (d *Definition) Graph() Graph { return d.program.Graph() }
 
+// Contents checks the actions that a text of a dialect names, and what it gives
+// them, against those that there are, even where it cannot be run.
+func Contents(dialect string, text []byte, find flow.FindAction) []Problem {
+	switch dialect {
+	case Orquesta:
+		return orquesta.Contents(text, find)
+	case ActionChain:
+		return chain.Contents(text, find)
+	case Mistral:
+		return mistral.Contents(text, find)
+	}
+	return nil
+}
+
 // Contents checks the actions that a definition names, and what it gives them,
 // against those that there are. Dialects that cannot tell find nothing.
 func (d *Definition) Contents(find flow.FindAction) []Problem {

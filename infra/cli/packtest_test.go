@@ -14,10 +14,10 @@ import (
 func TestPackTest(t *testing.T) {
 	run := func(args ...string) (int, string) {
 		var out, errs bytes.Buffer
-		rc := cli.Run(context.Background(), cli.World{Args: append([]string{"pack", "test"}, args...), Stdout: &out, Stderr: &errs})
+		rc := cli.Run(context.Background(), cli.World{Args: append([]string{"pack", "test"}, args...), Stdout: &out, Stderr: &errs, Getenv: func(string) string { return "" }})
 		return rc, out.String() + errs.String()
 	}
-	if rc, out := run("../../packs/samples"); rc != 0 || !strings.HasSuffix(out, "\n6 passed, 0 failed\n") {
+	if rc, out := run("../../packs/samples"); rc != 0 || !strings.HasSuffix(out, "\n7 passed, 0 failed\n") {
 		t.Errorf("samples: exit %d, %s", rc, out)
 	}
 	if rc, out := run("--run", "^a push to main", "../../packs/samples"); rc != 0 || !strings.HasSuffix(out, "\n1 passed, 0 failed\n") {
@@ -34,7 +34,7 @@ func TestPackTest(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "tests", "rules", "wrong.yaml"), []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if rc, out := run(dir); rc != 1 || !strings.HasSuffix(out, "\n6 passed, 1 failed\n") || !strings.Contains(out, `found "refs/heads/dev"`) {
+	if rc, out := run(dir); rc != 1 || !strings.HasSuffix(out, "\n7 passed, 1 failed\n") || !strings.Contains(out, `found "refs/heads/dev"`) {
 		t.Errorf("a failing case: exit %d, %s", rc, out)
 	}
 }

@@ -6,14 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/rules"
 )
 
@@ -209,101 +205,4 @@ func (a *app) packCommand() *cobra.Command {
 	}}
 	c.AddCommand(list, get, register, a.packLint(), a.packTest())
 	return c
-}
-
-func (a *app) packLint() *cobra.Command {
-	return &cobra.Command{Use: "lint DIR...", Short: "check packs without a server: every mistake with its file, line and column", Args: atLeast(1), RunE: func(c *cobra.Command, args []string) error {
-		found, n, err := lint(args)
-		if err != nil {
-			return err
-		}
-		errs := 0
-		for _, f := range found {
-			fmt.Fprintln(a.Stdout, f)
-			if f.Severity == packs.Error {
-				errs++
-			}
-		}
-		a.say("%d pack(s), %d error(s), %d warning(s)", n, errs, len(found)-errs)
-		if errs > 0 {
-			return &exit{code: exitError}
-		}
-		return nil
-	}}
-}
-
-// lint reads packs, holds them against each other and the shipped ones, and
-// compiles their rules. It says how many packs there were.
-func lint(args []string) (found []packs.Diagnostic, n int, err error) {
-	var read []*packs.Pack
-	where := map[string]string{} // folder of a pack, as it was named
-	base := map[string]string{}  // its last part
-	for _, arg := range args {
-		dirs, err := packFolders(arg)
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, d := range dirs {
-			n++
-			abs, err := filepath.Abs(d)
-			if err != nil {
-				return nil, 0, err
-			}
-			p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-			for _, f := range ds {
-				f.File = filepath.Join(d, strings.TrimPrefix(f.File, filepath.Base(abs)+"/"))
-				found = append(found, f)
-			}
-			if p != nil {
-				read, where[p.Ref], base[p.Ref] = append(read, p), d, filepath.Base(abs)
-				found = append(found, lintRules(p, d)...)
-			}
-		}
-	}
-	all := read
-	for _, ref := range []string{"core"} {
-		if where[ref] == "" {
-			if p, _ := packs.Read(packs.Shipped(), ref); p != nil {
-				all = append(all, p)
-			}
-		}
-	}
-	for _, f := range packs.Lint(all...) {
-		for ref, d := range where {
-			if rest, ok := strings.CutPrefix(f.File, base[ref]+"/"); ok {
-				f.File = filepath.Join(d, rest)
-				found = append(found, f)
-				break
-			}
-		}
-	}
-	return found, n, nil
-}
-
-// lintRules compiles a pack's rules.
-func lintRules(p *packs.Pack, dir string) (found []packs.Diagnostic) {
-	for i := range p.Rules {
-		if _, err := rules.Compile([]hayate.Rule{p.Rules[i]}); err != nil {
-			found = append(found, packs.Diagnostic{File: filepath.Join(dir, p.Rules[i].Source), Severity: packs.Error, Code: "bad-rule", Message: errorText(err)})
-		}
-	}
-	return found
-}
-
-// packFolders returns dir if it is a pack, else the packs in it.
-func packFolders(dir string) ([]string, error) {
-	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
-		return []string{dir}, nil
-	}
-	found, err := filepath.Glob(filepath.Join(dir, "*", "pack.yaml"))
-	if err != nil {
-		return nil, err
-	}
-	if len(found) == 0 {
-		return nil, usage("%s is no pack and holds none: there is no pack.yaml", dir)
-	}
-	for i := range found {
-		found[i] = filepath.Dir(found[i])
-	}
-	return found, nil
 }

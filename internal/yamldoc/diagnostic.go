@@ -75,7 +75,8 @@ func Suggest(written string, known []string) string {
 // Nearest returns the known name that is nearest to what was written by edit
 // distance (insertions, deletions, replacements, swapped neighbours), case and
 // the difference between "-" and "_" ignored; "" where none is near: at most
-// one edit for each three letters. The first of equals wins.
+// one edit for each three letters. The first of equals wins. Where none is near,
+// it is the shortest that begins with what was written, if that has four letters.
 func Nearest(written string, known []string) string {
 	w := foldName(written)
 	best, bestDistance := "", 1+max(1, min(3, len(w)/3))
@@ -86,6 +87,14 @@ func Nearest(written string, known []string) string {
 		}
 		if d := editDistance(w, f); d < bestDistance {
 			best, bestDistance = k, d
+		}
+	}
+	if best != "" || len(w) < 4 {
+		return best
+	}
+	for _, k := range known {
+		if strings.HasPrefix(foldName(k), w) && (best == "" || len(k) < len(best)) {
+			best = k
 		}
 	}
 	return best

@@ -31,6 +31,7 @@ type task struct {
 	name, ref            string
 	params, publish      []param
 	onSuccess, onFailure string
+	line, column         int // of ref
 }
 
 // param is a name and what it is rendered from.
@@ -200,6 +201,7 @@ func (p *parser) task(n *yamldoc.Node, path string, strict bool) *task {
 		return s
 	}
 	t.name, t.ref = text("name", true), text("ref", true)
+	t.line, t.column = n.Get("ref").Line(), n.Get("ref").Column()
 	t.onSuccess, t.onFailure = text("on-success", false), text("on-failure", false)
 	params, parameters := n.Get("params"), n.Get("parameters")
 	if !params.IsNull() && !parameters.IsNull() {

@@ -69,6 +69,7 @@ type task struct {
 	inbound                        []*task
 	next                           []*task // those it may lead to
 	index                          int
+	line, column                   int // of the action
 	firstEdge                      int // of the graph
 }
 
@@ -362,6 +363,7 @@ func (r *reader) work(t *task, n *yamldoc.Node, path string) {
 	if sub != nil {
 		text = sub
 	}
+	t.line, t.column = text.Line(), text.Column()
 	name, params := splitInline(text.Text())
 	if in == nil && params != nil {
 		in = params

@@ -1,66 +1,40 @@
 package orquesta
 
 import (
-	"fmt"
-	"sort"
-	"strings"
-
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
-// Contents checks the tasks whose action is written out against the actions that
+// Contents checks the definition's tasks: see flow.Checker.
+func (d *Definition) Contents(find flow.FindAction) []flow.Problem { return d.spec.contents(find) }
+
+// Contents checks the tasks of a text, whether or not it can be run.
+func Contents(text []byte, find flow.FindAction) []flow.Problem {
+	root, _ := yamldoc.Parse(text, yamldoc.Options{})
+	if root.Kind() != yamldoc.Mapping {
+		return nil
+	}
+	return (&reader{}).spec(root).contents(find)
+}
+
+// contents checks the tasks whose action is written out against the actions that
 // there are, as StackStorm does when a workflow is about to run. An input that is
 // one expression is not looked into.
-func (d *Definition) Contents(find flow.FindAction) []flow.Problem {
+func (s *spec) contents(find flow.FindAction) []flow.Problem {
 	var out []flow.Problem
-	for _, t := range d.spec.tasks {
+	for _, t := range s.tasks {
 		ref, ok := t.action.(string)
 		if !ok || ref == "" || languageOf(ref) != "" {
 			continue
 		}
-		add := func(prop, format string, args ...any) {
-			out = append(out, flow.Problem{Category: "content", Message: fmt.Sprintf(format, args...),
-				SpecPath: "tasks." + t.name + "." + prop, SchemaPath: taskPath + ".properties." + prop})
-		}
-		if pack, name, ok := strings.Cut(ref, "."); !ok || pack == "" || name == "" {
-			add("action", `The action reference "%s" is not formatted correctly.`, ref)
-			continue
-		}
-		params, ok := find(ref)
-		if !ok {
-			add("action", `The action "%s" is not registered in the database.`, ref)
-			continue
-		}
 		input, isMap := t.input.(*value.Map)
-		if t.hasInput && !isMap {
-			continue
-		}
-		required := map[string]bool{}
-		known := map[string]bool{}
-		var missing, unexpected []string
-		for _, p := range params {
-			known[p.Name] = true
-			if p.Required && p.Default == nil && !required[p.Name] {
-				required[p.Name] = true
-				if !input.Has(p.Name) {
-					missing = append(missing, p.Name)
-				}
-			}
-		}
+		c := flow.Call{Ref: ref, Open: t.hasInput && !isMap, Action: "tasks." + t.name + ".action", Input: "tasks." + t.name + ".input",
+			SchemaAction: taskPath + ".properties.action", SchemaInput: taskPath + ".properties.input"}
 		for k := range input.All() {
-			if name := value.Str(k); !known[name] {
-				unexpected = append(unexpected, name)
-			}
+			c.Given = append(c.Given, value.Str(k))
 		}
-		sort.Strings(missing)
-		sort.Strings(unexpected)
-		for _, name := range missing {
-			add("input", `Action "%s" is missing required input "%s".`, ref, name)
-		}
-		for _, name := range unexpected {
-			add("input", `Action "%s" has unexpected input "%s".`, ref, name)
-		}
+		out = append(out, c.Check(find)...)
 	}
 	return out
 }

@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/packs/lint"
+)
+
+// linted is what pack lint prints.
+type linted struct {
+	Packs    int       `json:"packs"`
+	Errors   int       `json:"errors"`
+	Warnings int       `json:"warnings"`
+	Findings []finding `json:"findings"`
+}
+
+func (a *app) packLint() *cobra.Command {
+	var strict bool
+	c := &cobra.Command{Use: "lint DIR...", Short: "check packs without a server: every mistake with its file, line and column", Args: atLeast(1),
+		Long: "Checks the packs in DIR, each a pack or a folder of packs, beside each other and the pack core: the files themselves, what they\n" +
+			"refer to, conditions that cannot hold, templates, workflows, and the cases of tests/rules. Errors are what cannot work; what\n" +
+			"StackStorm would register, and what may come with another pack, is a warning. The exit code is 1 when there is an error.",
+		Example: "  hayate pack lint packs\n  hayate pack lint packs/disk -o json"}
+	c.Flags().BoolVar(&strict, "strict", false, "end with exit code 1 for warnings, too")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		ws, err := readPacks(args)
+		if err != nil {
+			return err
+		}
+		found := lint.Check(ws)
+		for i := range ws {
+			_, ds, err := readCases(ws[i].Name)
+			if err != nil {
+				return err
+			}
+			found = append(found, ds...)
+		}
+		yamldoc.Sort(found)
+		out := linted{Packs: len(ws), Findings: []finding{}}
+		for _, f := range found {
+			if f.Severity == packs.Error {
+				out.Errors++
+			} else {
+				out.Warnings++
+			}
+			out.Findings = append(out.Findings, viewFinding(f))
+		}
+		if err := a.printFindings(&out); err != nil {
+			return err
+		}
+		if out.Errors > 0 || strict && out.Warnings > 0 {
+			return &exit{code: exitError}
+		}
+		return nil
+	}
+	return c
+}
+
+func (a *app) printFindings(out *linted) error {
+	switch a.output {
+	case "table", "wide":
+		for i := range out.Findings {
+			fmt.Fprintln(a.Stdout, out.Findings[i].line())
+		}
+		a.say("%d pack(s), %d error(s), %d warning(s)", out.Packs, out.Errors, out.Warnings)
+		return nil
+	case "json", "yaml":
+		return a.printObject(mustJSON(out), "file", nil)
+	}
+	return a.printList(mustJSON(out.Findings), "file", nil)
+}
+
+// readPacks reads the packs in folders, each a pack or a folder of packs.
+func readPacks(args []string) ([]lint.Pack, error) {
+	var out []lint.Pack
+	seen := map[string]bool{}
+	for _, arg := range args {
+		dirs, err := packFolders(arg)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range dirs {
+			abs, err := filepath.Abs(d)
+			if err != nil {
+				return nil, err
+			}
+			if seen[abs] {
+				continue
+			}
+			seen[abs] = true
+			out = append(out, lint.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs), d))
+		}
+	}
+	return out, nil
+}
+
+// withShipped adds the packs that come with hayate, unless they are among those
+// given: rules and workflows count on them.
+func withShipped(given []lint.Pack) []lint.Pack {
+	out := slices.Clip(given)
+	has := func(p lint.Pack) bool { return p.Pack != nil && p.Ref == "core" }
+	if !slices.ContainsFunc(given, has) {
+		out = append(out, lint.Read(packs.Shipped(), "core", "core"))
+	}
+	return out
+}
+
+// packFolders returns dir if it is a pack, else the packs in it.
+func packFolders(dir string) ([]string, error) {
+	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
+		return []string{dir}, nil
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", "pack.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	if len(found) == 0 {
+		return nil, usage("%s is no pack and holds none: there is no pack.yaml", dir)
+	}
+	for i := range found {
+		found[i] = filepath.Dir(found[i])
+	}
+	return found, nil
+}
+
+// finding is a diagnostic as -o json shows it.
+type finding struct {
+	File     string `json:"file"`
+	Line     int    `json:"line,omitempty"`
+	Column   int    `json:"column,omitempty"`
+	Severity string `json:"severity"` // error or warning
+	Code     string `json:"code"`
+	Message  string `json:"message"`
+
+	diagnostic packs.Diagnostic
+}
+
+// line is the finding for people and for editors.
+func (f *finding) line() string { return f.diagnostic.String() }
+
+func viewFinding(d packs.Diagnostic) finding {
+	f := finding{d.File, d.Line, d.Column, "error", d.Code, d.Message, d}
+	if d.Severity == packs.Warning {
+		f.Severity = "warning"
+	}
+	return f
+}

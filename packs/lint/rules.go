@@ -1,0 +1,141 @@
+package lint
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/rules"
+)
+
+// rule checks what a rule refers to.
+func (l *linter) rule(r *hayate.Rule) {
+	doc := l.p.Documents[r.Source]
+	t := hayate.Ref(r.Trigger.Type)
+	if l.packs[t.Pack()] && l.triggers[t] == nil {
+		l.warn(r.Source, []string{"trigger", "type"}, "unknown-trigger", "there is no trigger type %q%s", t, yamldoc.Suggest(string(t), l.kinds))
+	}
+	if tt := l.triggers[t]; tt != nil {
+		l.payload(r, tt)
+	}
+	single := !doc.Get("action").IsNull()
+	for i := range r.Actions {
+		way := []string{"actions", strconv.Itoa(i)}
+		switch {
+		case single && i == 0:
+			way = []string{"action"}
+		case single:
+			way[1] = strconv.Itoa(i - 1)
+		}
+		given := follow(doc, append(slices.Clip(way), "parameters"))
+		if a := l.action(r.Source, append(slices.Clip(way), "ref"), r.Actions[i].Ref); a != nil {
+			l.parameters(r.Source, way, a, given)
+		}
+		l.templates(r.Source, append(slices.Clip(way), "parameters"), given)
+	}
+}
+
+// follow is the node that a way leads to, nil where it leads nowhere.
+func follow(n *yamldoc.Node, way []string) *yamldoc.Node {
+	for _, step := range way {
+		next := n.Get(step)
+		if i, err := strconv.Atoi(step); next == nil && err == nil && i >= 0 && i < len(n.Items()) {
+			next = n.Items()[i]
+		}
+		n = next
+	}
+	return n
+}
+
+// payload looks for criteria on fields that the trigger's payload has under
+// nearly the same name. Schemas are seldom complete, so that a field which is
+// like none of them is left alone.
+func (l *linter) payload(r *hayate.Rule, t *hayate.TriggerType) {
+	var s struct {
+		Properties map[string]json.RawMessage `json:"properties"`
+	}
+	if json.Unmarshal(t.PayloadSchema, &s) != nil || len(s.Properties) == 0 {
+		return
+	}
+	var known []string
+	for name := range s.Properties {
+		known = append(known, name)
+	}
+	slices.Sort(known)
+	for _, e := range l.p.Documents[r.Source].Get("criteria").Entries() {
+		key, _, _ := strings.Cut(e.Name(), "#")
+		name, ok := strings.CutPrefix(key, "trigger.")
+		if !ok {
+			continue
+		}
+		name, rest, deep := strings.Cut(name, ".")
+		near := yamldoc.Nearest(name, known)
+		if slices.Contains(known, name) || near == "" {
+			continue
+		}
+		right := "trigger." + near
+		if deep {
+			right += "." + rest
+		}
+		l.warn(r.Source, []string{"criteria", e.Name()}, "unknown-field", "the payload of %s has no %q, did you mean %q?", t.Ref(), name, right)
+	}
+}
+
+// conditions lets the matcher look at the conditions of all rules together, so
+// that rules which say the same find each other.
+func (l *linter) conditions(given []Pack) {
+	type home struct {
+		p    *Pack
+		rule *hayate.Rule
+	}
+	var all []hayate.Rule
+	homes := map[hayate.Ref]home{}
+	for i := range given {
+		p := &given[i]
+		if p.Pack == nil {
+			continue
+		}
+		for _, list := range [][]hayate.Rule{p.Pack.Refused.Rules, p.Rules} {
+			for k := range list {
+				homes[list[k].Ref()] = home{p, &list[k]}
+			}
+		}
+	}
+	for _, h := range homes {
+		all = append(all, *h.rule)
+	}
+	slices.SortFunc(all, func(a, b hayate.Rule) int { return strings.Compare(string(a.Ref()), string(b.Ref())) })
+	for _, f := range rules.Lint(all) {
+		h := homes[f.Rule]
+		l.p = h.p
+		text := f.Text
+		if n := len(f.Field); n > 1 && (f.Field[0] == "pattern" || f.Field[0] == "filters") {
+			text = strings.Join(f.Field[1:], ".") + ": " + text
+		}
+		if f.Fix != "" {
+			text += "; write: " + f.Fix
+		}
+		s := packs.Warning
+		if f.Severity == rules.SeverityError {
+			s = packs.Error
+		}
+		if !l.said(h.rule.Source, f.Field, s) {
+			l.report(s, h.rule.Source, f.Field, "rule-"+f.Code, "%s", text)
+		}
+	}
+}
+
+// said tells whether reading the file found an error at the same place already.
+func (l *linter) said(file string, way []string, s yamldoc.Severity) bool {
+	n := place(l.p.Documents[file], way)
+	name := l.p.path(file)
+	at := follow(l.p.Documents[file], way)
+	return slices.ContainsFunc(l.p.Found, func(d packs.Diagnostic) bool {
+		return d.File == name && d.Severity <= s &&
+			(d.Line == n.Line() && d.Column == n.Column() || at != nil && d.Line == at.Line() && d.Column == at.Column())
+	})
+}
