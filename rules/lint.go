@@ -28,7 +28,7 @@ type Finding struct {
 	Field    []string   `json:"field"` // as in Problem
 	Severity Severity   `json:"severity"`
 	// Code names the kind of finding: invalid, never, contradiction, always,
-	// duplicate, regex, ambiguous, spelling.
+	// unreachable, duplicate, regex, ambiguous, spelling.
 	Code string `json:"code"`
 	Text string `json:"text"`
 	Fix  string `json:"fix,omitempty"`
@@ -39,7 +39,12 @@ type Finding struct {
 // expressions that engines read differently, costly regular expressions. The
 // findings come in the order of the rules.
 func Lint(rs []hayate.Rule) []Finding {
-	l := linter{seen: map[string]hayate.Ref{}}
+	l := linter{seen: map[string]hayate.Ref{}, all: map[string]hayate.Ref{}}
+	for i := range rs {
+		if r := &rs[i]; r.Enabled && r.Kind != hayate.KindBackstop && r.Mode != hayate.ModeShadow && r.Trigger.Type != "" && unconditional(r) {
+			l.all[r.Trigger.Type] = r.Ref()
+		}
+	}
 	for i := range rs {
 		l.lint(&rs[i])
 	}
@@ -50,6 +55,13 @@ type linter struct {
 	rule *hayate.Rule
 	out  []Finding
 	seen map[string]hayate.Ref // conditions, spelt in one way: the first rule that has them
+	all  map[string]hayate.Ref // by trigger: a standard rule that takes every event of it
+}
+
+// unconditional says whether a rule takes every event of its trigger.
+func unconditional(r *hayate.Rule) bool {
+	none := func(raw []byte) bool { return !isGiven(raw) || string(raw) == "{}" || string(raw) == "[]" }
+	return none(r.Criteria) && none(r.Pattern) && none(r.Filters) && TriggerParameters(r.Trigger.Type, r.Trigger.Parameters) == ""
 }
 
 func (l *linter) add(s Severity, code, fix string, field []string, format string, args ...any) {
@@ -65,6 +77,9 @@ func (l *linter) lint(r *hayate.Rule) {
 	}
 	if len(bad) == 0 && !c.typed && c.filters == nil && c.clauses == nil && (c.criteria == nil || len(c.criteria.list) == 0) {
 		l.add(SeverityWarning, "always", "trigger: {type: …}", []string{"trigger"}, "the rule has neither trigger nor conditions: every event matches")
+	}
+	if first, ok := l.all[r.Trigger.Type]; ok && r.Kind == hayate.KindBackstop {
+		l.add(SeverityWarning, "unreachable", "", []string{"type"}, "a backstop rule acts where no standard rule of its trigger matches, and %s matches every event", first)
 	}
 	if c.criteria != nil {
 		for i := range c.criteria.list {

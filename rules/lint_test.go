@@ -57,6 +57,33 @@ func TestLintFinds(t *testing.T) {
 	}
 }
 
+func TestLintFindsABackstopThatNeverActs(t *testing.T) {
+	on := hayate.Trigger{Type: "mon.alert"}
+	rs := []hayate.Rule{
+		{Pack: "p", Name: "all", Enabled: true, Trigger: on, Criteria: json.RawMessage(`{}`)},
+		{Pack: "p", Name: "rest", Enabled: true, Trigger: on, Kind: hayate.KindBackstop, Criteria: json.RawMessage(`{"trigger.a":{"type":"eq","pattern":1}}`)},
+	}
+	got := rules.Lint(rs)
+	if len(got) != 1 || got[0].Code != "unreachable" || got[0].Rule != "p.rest" || !strings.Contains(got[0].Text, "p.all matches every event") {
+		t.Errorf("got %+v", got)
+	}
+	rs[0].Enabled = false
+	if got := rules.Lint(rs); len(got) != 0 {
+		t.Errorf("beside a rule that is not enabled: got %+v", got)
+	}
+}
+
+func TestLintGoesOnAfterAMistake(t *testing.T) {
+	r := st2Rule(`{"trigger.a":{"type":"is","pattern":1},"trigger.b":{"type":"equals","pattern":"x"},"trigger.b#2":{"type":"equals","pattern":"y"},"c":{"type":"equals","pattern":1}}`)
+	var got []string
+	for _, f := range rules.Lint([]hayate.Rule{r}) {
+		got = append(got, f.Code)
+	}
+	if fmt.Sprint(got) != "[invalid never contradiction]" {
+		t.Errorf("got %v", got)
+	}
+}
+
 func ExampleLint() {
 	trigger := hayate.Trigger{Type: "mon.alert"}
 	for _, f := range rules.Lint([]hayate.Rule{
