@@ -27,7 +27,7 @@ func (f *findings) add(format string, args ...any) {
 // quick_check), whether every record can be read, and whether records, indexes
 // and counts agree.
 func (s *Store) Check(ctx context.Context) ([]string, error) {
-	if err := s.flush(ctx); err != nil {
+	if err := s.settled(ctx); err != nil {
 		return nil, fmt.Errorf("check: %w", err)
 	}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})

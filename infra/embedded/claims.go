@@ -40,8 +40,8 @@ func (s *Store) Claim(ctx context.Context, c router.Claim) (hayate.Execution, er
 		}
 		if next.Idempotent {
 			r.Execution, r.volatile, r.dirty = next, true, true
-		} else if err := t.save(r, next); err != nil {
-			return err
+		} else {
+			t.save(r, next)
 		}
 		x = cloneExecution(next)
 		return nil
@@ -81,7 +81,8 @@ func (s *Store) Heartbeat(ctx context.Context, h router.Hold, until time.Time) (
 			r.Execution, r.dirty = next, true
 			return nil
 		}
-		return t.save(r, next)
+		t.save(r, next)
+		return nil
 	})
 	if err != nil {
 		return router.Signal{}, fmt.Errorf("heartbeat of execution %s: %w", h.Execution, err)
@@ -139,9 +140,7 @@ func (t *tx) end(c *router.Completion) (ending, error) {
 // saveEnd writes a completion that was checked.
 func (t *tx) saveEnd(e ending, told bool) error {
 	e.row.told = told && e.next.Status.Completed()
-	if err := t.save(e.row, e.next); err != nil {
-		return err
-	}
+	t.save(e.row, e.next)
 	if e.blob == nil {
 		return nil
 	}

@@ -40,6 +40,12 @@ func putPresent[B ~string | ~[]byte](b []byte, field int, v B) []byte {
 	return append(b, v...)
 }
 
+// putNested begins a field whose so many bytes the caller appends.
+func putNested(b []byte, field, size int) []byte {
+	b = binary.AppendUvarint(b, uint64(field)<<1|1)
+	return binary.AppendUvarint(b, uint64(size))
+}
+
 func putID[S ~string](b []byte, field int, id S) []byte {
 	if id == "" {
 		return b

@@ -149,6 +149,9 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 			return err
 		}
 	}
+	if err := s.readable(ctx); err != nil {
+		return err
+	}
 	memory := s.live.volatiles()
 	l := listing{table: "executions", columns: executionColumns, q: q, total: -1}
 	// What conditions cannot say is asked of each execution.
@@ -187,23 +190,34 @@ func (s *Store) executions(ctx context.Context, q *router.Query, p *router.Page[
 	return err
 }
 
+// execution returns one execution: from memory, else from the tables.
+func (s *Store) execution(id hayate.ExecutionID) (hayate.Execution, bool, error) {
+	// An execution leaves memory only once the tables have it, and may come back
+	// while they are read.
+	for range 2 {
+		if x, ok := s.live.get(id); ok {
+			return x, true, nil
+		}
+		r, err := scanRow(s.rd.execution.QueryRow(idBytes(id)))
+		if err == nil {
+			return r.Execution, true, nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return hayate.Execution{}, false, sqlError(err)
+		}
+	}
+	return hayate.Execution{}, false, nil
+}
+
 // oneExecution answers a query for one id, the commonest.
 func (s *Store) oneExecution(q *router.Query, p *router.Page[hayate.Execution]) error {
-	id := hayate.ExecutionID(q.IDs[0])
-	memory, volatile := s.live.volatileRow(id)
-	r, err := scanRow(s.rd.execution.QueryRow(idBytes(id)))
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	if err != nil {
-		return sqlError(err)
-	}
-	if volatile && memory.Version > r.Version {
-		r.Execution = memory
+	x, ok, err := s.execution(hayate.ExecutionID(q.IDs[0]))
+	if err != nil || !ok {
+		return err
 	}
 	p.Total = 1
 	if from, to := record.Window(q.Offset, q.Limit, 1); to > from {
-		p.Items = []hayate.Execution{r.Execution}
+		p.Items = []hayate.Execution{x}
 	}
 	return nil
 }
@@ -338,10 +352,9 @@ func (s *Store) persist(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := t.save(r, r.Execution); err != nil {
-				return err
-			}
+			t.save(r, r.Execution)
 		}
+		t.settle = true
 		return nil
 	})
 }
@@ -349,7 +362,7 @@ func (s *Store) persist(ctx context.Context) error {
 // Events implements router.History.
 func (s *Store) Events(ctx context.Context, q router.Query) (router.Page[router.EventRecord], error) {
 	var p router.Page[router.EventRecord]
-	if err := s.ready(ctx); err != nil {
+	if err := s.readable(ctx); err != nil {
 		return p, fmt.Errorf("list events: %w", err)
 	}
 	l := listing{table: "events", columns: eventColumns, q: &q, total: -1, filtered: q.Text != "" || q.Rule != ""}
@@ -404,7 +417,7 @@ func scanEvent(rows *sql.Rows) (router.EventRecord, error) {
 // Firings implements router.History. They are part of their events' rows.
 func (s *Store) Firings(ctx context.Context, q router.Query) (router.Page[hayate.Firing], error) {
 	var p router.Page[hayate.Firing]
-	if err := s.ready(ctx); err != nil {
+	if err := s.readable(ctx); err != nil {
 		return p, fmt.Errorf("list firings: %w", err)
 	}
 	l := listing{table: "events", columns: eventColumns, q: &q, total: -1, filtered: true}

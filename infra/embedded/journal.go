@@ -25,8 +25,8 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
 	}
 	defer s.accepting.leave(uid)
-	hash := uidHash(uid)
-	at, known, err := s.known(hash)
+	a := &acceptance{key: uidHash(uid), settled: s.w.settled.Load()}
+	at, known, err := s.known(a.key)
 	if err != nil {
 		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	if err != nil {
 		return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
 	}
-	a := &acceptance{id: hayate.EventIDOf(e.AcceptedAt, uid), event: &e, decision: &d, hash: hash}
+	a.id, a.event, a.decision = hayate.EventIDOf(e.AcceptedAt, uid), &e, &d
 	a.body = appendEvent(make([]byte, 0, 512+len(e.Data)), &e, d.Firings, d.Failed)
 	if err := s.do(ctx, a.write); err != nil {
 		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
@@ -48,15 +48,21 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	return router.Receipt{ID: a.id, AcceptedAt: e.AcceptedAt, Executions: a.inserted}, nil
 }
 
-func uidHash(uid string) []byte {
+// uidKey is what an event is known by.
+type uidKey [16]byte
+
+func uidHash(uid string) uidKey {
 	sum := sha256.Sum256([]byte(uid))
-	return sum[:16]
+	return uidKey(sum[:16])
 }
 
 // known looks for an event that was accepted before.
-func (s *Store) known(hash []byte) (time.Time, bool, error) {
+func (s *Store) known(key uidKey) (time.Time, bool, error) {
+	if at, ok := s.w.pend.keys.at(key); ok {
+		return time.Unix(0, at).UTC(), true, nil
+	}
 	var at int64
-	switch err := s.rd.key.QueryRow(hash).Scan(&at); {
+	switch err := s.rd.key.QueryRow(key[:]).Scan(&at); {
 	case errors.Is(err, sql.ErrNoRows):
 		return time.Time{}, false, nil
 	case err != nil:
@@ -70,7 +76,8 @@ type acceptance struct {
 	id       hayate.EventID
 	event    *hayate.Event
 	decision *router.Decision
-	hash     []byte
+	key      uidKey
+	settled  int64 // the writer's, before the key was looked for
 	body     []byte
 	inserted []hayate.Execution
 
@@ -81,18 +88,15 @@ type acceptance struct {
 
 func (a *acceptance) write(t *tx) error {
 	e, d := a.event, a.decision
-	res, err := t.exec(t.st.addKey, a.hash, e.AcceptedAt.UnixNano())
-	if err != nil {
-		return fmt.Errorf("store key: %w", err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, a.known(t))
+	a.duplicate = false
+	if known, err := a.known(t); known || err != nil {
+		return err
 	}
 	seq := t.nextSeq(e.AcceptedAt, 1+int64(len(d.Executions)))
-	if _, err := t.exec(t.st.addEvent, seq, idBytes(a.id), textHash(e.Type), textHash(e.Source), len(d.Firings),
-		len(d.Executions), e.AcceptedAt.UnixNano(), a.body); err != nil {
-		return fmt.Errorf("store event: %w", err)
-	}
+	t.changes++
+	t.size += 128 + len(a.body)
+	t.events = append(t.events, &eventRow{seq: seq, id: a.id, key: a.key, kind: textHash(e.Type), source: textHash(e.Source),
+		firings: len(d.Firings), executions: len(d.Executions), at: e.AcceptedAt.UnixNano(), body: a.body})
 	t.counts.events++
 	t.counts.keys++
 	t.counts.firings += int64(len(d.Firings))
@@ -109,14 +113,30 @@ func (a *acceptance) write(t *tx) error {
 	return nil
 }
 
-// known answers for an event that was stored since it was looked for.
-func (a *acceptance) known(t *tx) error {
-	var at int64
-	if err := t.st.getKey.QueryRow(a.hash).Scan(&at); err != nil {
-		return fmt.Errorf("read key: %w", sqlError(err))
+// known answers for an event that was stored since it was looked for: by this
+// transaction, in the journal, or, where that was settled meanwhile, in the tables.
+func (a *acceptance) known(t *tx) (bool, error) {
+	at, ok := int64(0), false
+	for _, e := range t.events {
+		if e.key == a.key {
+			at, ok = e.at, true
+		}
 	}
-	a.duplicate, a.first = true, time.Unix(0, at).UTC()
-	return nil
+	if !ok {
+		at, ok = t.s.w.pend.keys.at(a.key)
+	}
+	if !ok && t.s.w.settled.Load() != a.settled {
+		switch err := t.st.getKey.QueryRow(a.key[:]).Scan(&at); {
+		case err == nil:
+			ok = true
+		case !errors.Is(err, sql.ErrNoRows):
+			return false, fmt.Errorf("read key: %w", sqlError(err))
+		}
+	}
+	if ok {
+		a.duplicate, a.first = true, time.Unix(0, at).UTC()
+	}
+	return ok, nil
 }
 
 // textHash is what filters compare instead of a text: 48 bits of FNV-1a.
@@ -130,33 +150,27 @@ func textHash[S ~string](s S) int64 {
 
 // insert adds an execution unless it exists.
 func (t *tx) insert(x hayate.Execution, seq, tree int64) (bool, error) {
-	if _, ok := t.rows[x.ID]; ok {
+	if _, ok := t.rows[x.ID]; ok || t.s.live.has(x.ID) {
 		return false, nil
 	}
-	duty, due := dutyColumns(&x, false)
-	var rule, parent, treeColumn any
-	if x.Rule != "" {
-		rule = textHash(x.Rule)
+	id := idBytes(x.ID)
+	if !t.s.w.seen.isNew(seenExecution, id) {
+		var one int64
+		switch err := t.st.hasExecution.QueryRow(id).Scan(&one); {
+		case err == nil:
+			return false, nil
+		case !errors.Is(err, sql.ErrNoRows):
+			return false, fmt.Errorf("look for execution %s: %w", x.ID, sqlError(err))
+		}
 	}
-	if x.Parent != "" {
-		parent = idBytes(x.Parent)
-	}
-	if tree != 0 {
-		treeColumn = tree
-	}
-	res, err := t.exec(t.st.addExecution, seq, idBytes(x.ID), statusNumber(x.Status), duty, due, textHash(x.Action), rule,
-		textHash(x.Runner), treeColumn, parent, x.Created.UnixNano(), appendExecution(nil, &x, false))
-	if err != nil {
-		return false, fmt.Errorf("store execution %s: %w", x.ID, err)
-	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		return false, err
-	}
+	t.s.w.seen.add(seenExecution, id)
+	t.changes++
+	t.size += rowSize(&x)
 	t.counts.statuses[statusNumber(x.Status)]++
 	if t.rows == nil {
 		t.rows = map[hayate.ExecutionID]*row{}
 	}
-	t.rows[x.ID] = &row{Execution: cloneExecution(x), seq: seq, tree: tree, disk: x.Status, fresh: true}
+	t.rows[x.ID] = &row{Execution: cloneExecution(x), seq: seq, tree: tree, disk: x.Status, fresh: true, saved: true}
 	if x.Status.Claimable() {
 		t.s.live.put(x.ID, stored) // its caller is about to put it into a queue
 	}
@@ -199,10 +213,9 @@ func (t *tx) check(c *router.Change) error {
 	if c.Run == nil {
 		return nil
 	}
-	var version int64
-	err := t.st.runVersion.QueryRow(idBytes(c.Run.ID)).Scan(&version)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("read run %s: %w", c.Run.ID, sqlError(err))
+	version, err := t.runVersion(c.Run.ID)
+	if err != nil {
+		return fmt.Errorf("read run %s: %w", c.Run.ID, err)
 	}
 	if version != c.Run.From {
 		return fmt.Errorf("step run %s: its version is %d, not %d: %w", c.Run.ID, version, c.Run.From, hayate.ErrConflict)
@@ -230,14 +243,10 @@ func (t *tx) apply(c *router.Change) error {
 	for i := range c.Update {
 		x := cloneExecution(c.Update[i])
 		x.Version++
-		if err := t.save(t.rows[x.ID], x); err != nil {
-			return err
-		}
+		t.save(t.rows[x.ID], x)
 	}
 	if c.Run != nil {
-		if err := t.step(c.Run); err != nil {
-			return err
-		}
+		t.step(c.Run)
 	}
 	for _, id := range c.Told {
 		if err := t.tell(id); err != nil {
@@ -282,6 +291,14 @@ func (t *tx) treeOf(x *hayate.Execution) (int64, error) {
 }
 
 func (t *tx) eventSeq(id hayate.EventID) (int64, error) {
+	if e := t.s.w.pend.events[id]; e != nil {
+		return e.seq, nil
+	}
+	for _, e := range t.events {
+		if e.id == id {
+			return e.seq, nil
+		}
+	}
 	var seq, n int64
 	var raw, body []byte
 	err := t.st.getEvent.QueryRow(idBytes(id)).Scan(&seq, &raw, &n, &body)
@@ -291,31 +308,53 @@ func (t *tx) eventSeq(id hayate.EventID) (int64, error) {
 	return seq, nil
 }
 
-func (t *tx) step(d *router.RunDelta) error {
-	var wake any
-	if !d.Done && !d.Wake.IsZero() {
-		wake = micros(d.Wake)
+// maxVersions bounds the versions of runs that are kept to spare a read.
+const maxVersions = 8192
+
+// runVersion returns the version of a run, 0 where there is none.
+func (t *tx) runVersion(id hayate.ExecutionID) (int64, error) {
+	w := t.s.w
+	if r := t.runs[id]; r != nil {
+		return r.version, nil
 	}
-	id := idBytes(d.ID)
-	st, args := t.st.setRun, []any{wake, d.Done, []byte(d.Head), id}
+	if r := w.pend.runs[id]; r != nil {
+		return r.version, nil
+	}
+	if v, ok := w.versions[id]; ok {
+		return v, nil
+	}
+	key := idBytes(id)
+	if w.seen.isNew(seenRun, key) {
+		return 0, nil
+	}
+	var version int64
+	if err := t.st.runVersion.QueryRow(key).Scan(&version); err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, sqlError(err)
+	}
+	return version, nil
+}
+
+// step makes a delta part of its run, which is at the version it was computed from.
+func (t *tx) step(d *router.RunDelta) {
+	r := &runRow{id: d.ID, version: d.From + 1, done: d.Done, head: d.Head, entries: d.Entries, stored: d.From > 0}
+	if !d.Wake.IsZero() {
+		r.wake = micros(d.Wake)
+	}
+	if have := t.runs[d.ID]; have != nil {
+		r = have.over(r)
+	}
+	if t.runs == nil {
+		t.runs = map[hayate.ExecutionID]*runRow{}
+	}
+	t.runs[d.ID] = r
 	if d.From == 0 {
-		st, args = t.st.addRun, []any{id, wake, d.Done, []byte(d.Head)}
+		t.s.w.seen.add(seenRun, idBytes(d.ID))
 	}
-	if _, err := t.exec(st, args...); err != nil {
-		return fmt.Errorf("store run %s: %w", d.ID, err)
+	t.changes++
+	t.size += 64 + len(d.Head)
+	for k, v := range d.Entries {
+		t.size += len(k) + len(v) + 8
 	}
-	if len(d.Entries) == 0 {
-		return nil
-	}
-	// What a step wrote is one row: reading a run merges the rows in their order.
-	body, err := json.Marshal(d.Entries)
-	if err != nil {
-		return fmt.Errorf("store entries of run %s: %v: %w", d.ID, err, hayate.ErrInvalid)
-	}
-	if _, err := t.exec(t.st.addEntries, id, d.From+1, body); err != nil {
-		return fmt.Errorf("store entries of run %s: %w", d.ID, err)
-	}
-	return nil
 }
 
 // tell notes that the parent's run has heard of an execution's end.
@@ -328,10 +367,7 @@ func (t *tx) tell(id hayate.ExecutionID) error {
 		return err
 	}
 	r.told = true
-	if err := t.save(r, r.Execution); err != nil {
-		r.told = false
-		return err
-	}
+	t.save(r, r.Execution)
 	return nil
 }
 
@@ -341,6 +377,9 @@ func (s *Store) Run(ctx context.Context, id hayate.ExecutionID) (router.Run, err
 		return router.Run{}, fmt.Errorf("read run %s: %w", id, err)
 	}
 	r := router.Run{ID: id, Entries: map[string]json.RawMessage{}}
+	if err := s.readable(ctx); err != nil {
+		return r, fmt.Errorf("read run %s: %w", id, err)
+	}
 	tx, err := s.read.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return r, fmt.Errorf("read run %s: %w", id, sqlError(err))
@@ -370,7 +409,7 @@ func (s *Store) Run(ctx context.Context, id hayate.ExecutionID) (router.Run, err
 			return r, fmt.Errorf("read run %s: %w", id, sqlError(err))
 		}
 		// Keys that the step wrote replace those of earlier steps.
-		if err := json.Unmarshal(body, &r.Entries); err != nil {
+		if err := readEntries(body, r.Entries); err != nil {
 			return r, fmt.Errorf("read run %s: its entries are damaged: %w", id, err)
 		}
 	}

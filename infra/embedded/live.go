@@ -22,13 +22,17 @@ type row struct {
 	told bool
 	// disk is the status on disk, which differs from the execution's while volatile.
 	disk     hayate.Status
-	volatile bool // the claim is in memory only
-	dirty    bool // the transaction has changed it (never set in live)
-	fresh    bool // the transaction has inserted it (never set in live)
+	volatile bool   // the claim is in memory only
+	dirty    bool   // the transaction has changed it (never set in live)
+	fresh    bool   // the transaction has inserted it (never set in live)
+	saved    bool   // the transaction makes it durable as it is (never set in live)
+	stored   bool   // the tables have a row of it, though perhaps not as it is
+	body     []byte // its record, where it was made already
 }
 
-// live holds the executions that are being worked on. For a volatile one it is
-// the truth, for the others a copy of what is on disk.
+// live holds the executions that are being worked on, and those that the tables
+// do not have as they are yet. For a volatile one it is the truth, for the others
+// a copy of what is on disk.
 type live struct {
 	mu   sync.Mutex
 	rows map[hayate.ExecutionID]*liveRow
@@ -41,7 +45,8 @@ type live struct {
 
 type liveRow struct {
 	row
-	busy int // transactions that are changing it
+	busy    int  // transactions that are changing it
+	pending bool // the journal has it, the tables do not have it as it is
 }
 
 type handed int
@@ -77,9 +82,14 @@ func (l *live) adopt(r *row) {
 	l.rows[r.ID] = &liveRow{row: *r, busy: 1}
 }
 
-// settle takes over what a transaction has done, or forgets it.
-func (l *live) settle(t *tx, committed bool) {
-	if len(t.rows) == 0 {
+// settle takes over what a transaction has done, or forgets it. inTables says that
+// it has written into the tables all that it and others before it have saved.
+func (l *live) settle(t *tx, committed, inTables bool) {
+	var wrote map[hayate.ExecutionID]*row
+	if committed && inTables {
+		wrote = t.s.w.pend.rows
+	}
+	if len(t.rows)+len(wrote) == 0 {
 		return
 	}
 	l.mu.Lock()
@@ -88,17 +98,16 @@ func (l *live) settle(t *tx, committed bool) {
 		if r.fresh {
 			if !committed {
 				delete(l.handed, id)
-			} else if !r.Status.Completed() {
-				r.fresh, r.dirty = false, false
-				l.rows[id] = &liveRow{row: *r}
+			} else if !inTables || !r.Status.Completed() {
+				l.rows[id] = &liveRow{row: r.settled(inTables), pending: !inTables}
 			}
 			continue
 		}
 		have := l.rows[id]
 		have.busy--
 		if committed && r.dirty {
-			r.dirty = false
-			have.row = *r
+			have.row = r.settled(inTables)
+			have.pending = have.pending || r.saved
 			if r.volatile {
 				l.volatile[id] = struct{}{}
 			} else {
@@ -108,24 +117,47 @@ func (l *live) settle(t *tx, committed bool) {
 				delete(l.handed, id)
 			}
 		}
-		if have.busy == 0 && have.Status.Completed() {
-			delete(l.rows, id)
+		if committed && inTables {
+			have.pending = false
+		}
+		l.forget(id, have)
+	}
+	for id := range wrote {
+		if r := l.rows[id]; r != nil {
+			r.pending, r.stored = false, true
+			l.forget(id, r)
 		}
 	}
 	l.trim()
 }
 
+// settled is the row as live keeps it.
+func (r *row) settled(inTables bool) row {
+	x := *r
+	x.stored = r.stored || r.saved && inTables
+	x.dirty, x.fresh, x.saved, x.body = false, false, false, nil
+	return x
+}
+
+// forget drops a row that nobody will ask for.
+func (l *live) forget(id hayate.ExecutionID, r *liveRow) {
+	if r.busy == 0 && !r.pending && r.Status.Completed() {
+		delete(l.rows, id)
+	}
+}
+
 // trim forgets rows that are on disk as they are, in no order.
 func (l *live) trim() {
-	if len(l.rows) <= maxLive+len(l.volatile) {
+	kept := len(l.volatile) + maxPending
+	if len(l.rows) <= maxLive+kept {
 		return
 	}
-	over := len(l.rows) - maxLive/2 - len(l.volatile)
+	over := len(l.rows) - maxLive/2 - kept
 	for id, r := range l.rows {
 		if over == 0 {
 			return
 		}
-		if r.busy == 0 && !r.volatile {
+		if r.busy == 0 && !r.volatile && !r.pending {
 			delete(l.rows, id)
 			over--
 		}
@@ -172,15 +204,22 @@ func (l *live) volatiles() map[hayate.ExecutionID]row {
 	return m
 }
 
-// volatileRow returns an execution whose claim is in memory.
-func (l *live) volatileRow(id hayate.ExecutionID) (hayate.Execution, bool) {
+// get returns an execution as it is known in memory.
+func (l *live) get(id hayate.ExecutionID) (hayate.Execution, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r, ok := l.rows[id]
-	if !ok || !r.volatile {
+	if !ok {
 		return hayate.Execution{}, false
 	}
 	return cloneExecution(r.Execution), true
+}
+
+// has says whether an execution is known in memory.
+func (l *live) has(id hayate.ExecutionID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rows[id] != nil
 }
 
 // mark notes where executions are, and returns those it does not know.
@@ -257,21 +296,22 @@ func scanRow(sc scanner, more ...any) (*row, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Execution, r.told, r.tree, r.disk = x, told, tree.Int64, x.Status
+	r.Execution, r.told, r.tree, r.disk, r.stored = x, told, tree.Int64, x.Status, true
 	return &r, nil
 }
 
-// save writes a row that exists.
-func (t *tx) save(r *row, x hayate.Execution) error {
-	duty, due := dutyColumns(&x, r.told)
-	body := appendExecution(nil, &x, r.told)
-	if _, err := t.exec(t.st.setExecution, statusNumber(x.Status), duty, due, body, r.seq); err != nil {
-		return fmt.Errorf("store execution %s: %w", x.ID, err)
-	}
+// save makes x what is stored of a row that exists.
+func (t *tx) save(r *row, x hayate.Execution) {
+	t.changes++
+	t.size += rowSize(&x)
 	t.counts.statuses[statusNumber(r.disk)]--
 	t.counts.statuses[statusNumber(x.Status)]++
-	r.Execution, r.disk, r.volatile, r.dirty = x, x.Status, false, true
-	return nil
+	r.Execution, r.disk, r.volatile, r.dirty, r.saved, r.body = x, x.Status, false, true, true, nil
+}
+
+// rowSize is about what an execution takes in the journal.
+func rowSize(x *hayate.Execution) int {
+	return 256 + len(x.Parameters) + len(x.Context) + len(x.Result)
 }
 
 // dutyColumns are NULL only where nothing is left to do: what is unfinished is
@@ -287,8 +327,10 @@ func dutyColumns(x *hayate.Execution, told bool) (duty, due any) {
 	return int(record.None), 0
 }
 
+// cloneExecution returns a copy that may be moved on: it has room for two more
+// transitions.
 func cloneExecution(x hayate.Execution) hayate.Execution {
-	x.Log = append([]hayate.Transition(nil), x.Log...)
+	x.Log = append(make([]hayate.Transition, 0, len(x.Log)+2), x.Log...)
 	return x
 }
 

@@ -32,7 +32,7 @@ func (s *Store) Purge(ctx context.Context, q router.PurgeQuery) (int, error) {
 	for !p.done && n < q.Limit {
 		var removed int
 		cursor := p.cursor
-		err := s.do(ctx, func(t *tx) (err error) {
+		err := s.doAlone(ctx, func(t *tx) (err error) {
 			p.cursor = cursor
 			removed, err = p.step(t, min(purgeStep, q.Limit-n), n == 0)
 			return err
@@ -200,10 +200,15 @@ func (t *tx) tree(seq int64) (*tree, error) {
 	return tr, sqlError(rows.Err())
 }
 
+func uidKeyBytes(uid string) []byte {
+	k := uidHash(uid)
+	return k[:]
+}
+
 // remove removes a tree. The event's key stays, marked as to be forgotten.
 func (t *tx) remove(tr *tree) error {
 	if e := tr.event; e != nil {
-		if _, err := t.exec(t.st.addForgetting, tr.seq, uidHash(e.Event.UID()), e.At.UnixNano()); err != nil {
+		if _, err := t.exec(t.st.addForgetting, tr.seq, uidKeyBytes(e.Event.UID()), e.At.UnixNano()); err != nil {
 			return fmt.Errorf("remove event %s: %w", e.ID, err)
 		}
 		if _, err := t.exec(t.st.dropEvent, tr.seq); err != nil {
@@ -245,7 +250,7 @@ func (t *tx) removeExecution(r *row) error {
 // forgetKeys removes the keys of purged events that were accepted before the
 // time, and pairs of the datastore that have long expired.
 func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) (n int, err error) {
-	err = s.do(ctx, func(t *tx) error {
+	err = s.doAlone(ctx, func(t *tx) error {
 		n = 0
 		if !q.Before.IsZero() {
 			if _, err := t.exec(t.st.dropExpired, q.Before.UnixNano()); err != nil {
@@ -295,7 +300,7 @@ func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) 
 
 // removeLoose removes blobs that nothing refers to any more.
 func (s *Store) removeLoose(ctx context.Context) error {
-	return s.do(ctx, func(t *tx) error {
+	return s.doAlone(ctx, func(t *tx) error {
 		rows, err := t.st.loose.Query(purgeStep)
 		if err != nil {
 			return sqlError(err)

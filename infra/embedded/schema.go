@@ -12,13 +12,22 @@ import (
 
 // format is the version of the layout on disk. migrations[i] leads from format
 // i+1 to i+2; a directory of a newer format is refused.
-const format = 1
+const format = 2
 
 // migration changes the layout by one version, in one transaction with the
 // number that says so.
 type migration func(*sql.Tx) error
 
-var migrations = []migration{}
+var migrations = []migration{
+	// 2: commits of events, executions and runs write the journal first.
+	func(tx *sql.Tx) error {
+		_, err := tx.Exec(journalTable)
+		return err
+	},
+}
+
+// journalTable holds what is committed and not yet in the other tables (pending.go).
+const journalTable = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
 
 // Numbers of rows (seq) are microseconds since 1970, increased where the clock
 // stands still or goes back: rows are in the order in which they were written,
@@ -32,7 +41,7 @@ var migrations = []migration{}
 //   - executions.duty and due are what a sweeper has to do (record.Duty) and when.
 //   - executions_ends finds what did not succeed (the numbers are of counts.go).
 //   - type, source, action, rule, runner are 48 bits of a hash of the text.
-const schema = `
+const schema = journalTable + `
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE keys(hash BLOB PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE forgetting(seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, at INTEGER NOT NULL);

@@ -3,6 +3,7 @@ package embedded
 import (
 	"database/sql"
 	"errors"
+	"strings"
 )
 
 // Columns that reads of executions and events return, in the order of their scans.
@@ -11,6 +12,15 @@ const (
 	eventColumns     = "seq, id, executions, body"
 )
 
+// executionsAtOnce are inserted by one statement where so many wait: half of what
+// a single insertion costs is the call.
+const executionsAtOnce = 16
+
+func addExecutions(n int) string {
+	return "INSERT INTO executions(seq, id, status, duty, due, action, rule, runner, tree, parent, at, body) VALUES" +
+		strings.Repeat("(?,?,?,?,?,?,?,?,?,?,?,?),", n-1) + "(?,?,?,?,?,?,?,?,?,?,?,?)"
+}
+
 // writeStatements are what the writer runs, prepared on its one connection.
 type writeStatements struct {
 	all []*sql.Stmt
@@ -18,6 +28,7 @@ type writeStatements struct {
 	begin, commit, rollback, counts *sql.Stmt
 
 	addKey, getKey, addEvent, addExecution, setExecution, getExecution, getEvent *sql.Stmt
+	hasExecution, addExecutions, addJournal, dropJournal                         *sql.Stmt
 	addRun, setRun, runVersion, addEntries, addLine                              *sql.Stmt
 	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
 	lease, putLease                                                              *sql.Stmt
@@ -34,14 +45,18 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"ROLLBACK":        &w.rollback,
 		"UPDATE meta SET value=? WHERE name='counts'": &w.counts,
 
-		"INSERT INTO keys(hash, at) VALUES(?,?) ON CONFLICT(hash) DO NOTHING":                              &w.addKey,
-		"SELECT at FROM keys WHERE hash=?":                                                                 &w.getKey,
+		"SELECT at FROM keys WHERE hash=?":       &w.getKey,
+		"INSERT INTO keys(hash, at) VALUES(?,?)": &w.addKey,
 		"INSERT INTO events(seq, id, type, source, firings, executions, at, body) VALUES(?,?,?,?,?,?,?,?)": &w.addEvent,
-		"INSERT INTO executions(seq, id, status, duty, due, action, rule, runner, tree, parent, at, body) VALUES(?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO NOTHING": &w.addExecution,
-		"UPDATE executions SET status=?, duty=?, due=?, body=? WHERE seq=?":                                                                                           &w.setExecution,
-		"SELECT " + executionColumns + " FROM executions WHERE id=?":                                                                                                  &w.getExecution,
-		"SELECT " + eventColumns + " FROM events WHERE id=?":                                                                                                          &w.getEvent,
-		"SELECT " + executionColumns + " FROM executions WHERE seq>? AND seq<=? UNION ALL SELECT " + executionColumns + " FROM executions WHERE tree=?":               &w.treeExecutions,
+		addExecutions(1):                &w.addExecution,
+		addExecutions(executionsAtOnce): &w.addExecutions,
+		"UPDATE executions SET status=?, duty=?, due=?, body=? WHERE seq=?": &w.setExecution,
+		"SELECT " + executionColumns + " FROM executions WHERE id=?":        &w.getExecution,
+		"SELECT 1 FROM executions WHERE id=?":                               &w.hasExecution,
+		"INSERT INTO journal(body) VALUES(?)":                               &w.addJournal,
+		"DELETE FROM journal":                                               &w.dropJournal,
+		"SELECT " + eventColumns + " FROM events WHERE id=?":                &w.getEvent,
+		"SELECT " + executionColumns + " FROM executions WHERE seq>? AND seq<=? UNION ALL SELECT " + executionColumns + " FROM executions WHERE tree=?": &w.treeExecutions,
 
 		"INSERT OR IGNORE INTO refs(hash, seq) VALUES(?,?)":                                          &w.addRef,
 		"DELETE FROM refs WHERE hash=? AND seq=?":                                                    &w.dropRef,
@@ -50,8 +65,8 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"SELECT seq FROM events WHERE seq>? ORDER BY seq LIMIT ?":                                    &w.eventSeqs,
 		"SELECT tree FROM executions WHERE tree>? AND tree=seq ORDER BY tree LIMIT ?":                &w.rootSeqs,
 		"SELECT " + eventColumns + " FROM events WHERE seq=?":                                        &w.eventAt,
-		"INSERT INTO runs(id, version, wake, done, head) VALUES(?,1,?,?,?)":                          &w.addRun,
-		"UPDATE runs SET version=version+1, wake=?, done=?, head=? WHERE id=?":                       &w.setRun,
+		"INSERT INTO runs(id, version, wake, done, head) VALUES(?,?,?,?,?)":                          &w.addRun,
+		"UPDATE runs SET version=?, wake=?, done=?, head=? WHERE id=?":                               &w.setRun,
 		"SELECT version FROM runs WHERE id=?":                                                        &w.runVersion,
 		"INSERT OR REPLACE INTO entries(run, version, body) VALUES(?,?,?)":                           &w.addEntries,
 		"INSERT OR IGNORE INTO lines(execution, seq, attempt, at, stream, text) VALUES(?,?,?,?,?,?)": &w.addLine,

@@ -123,6 +123,9 @@ func (s *Store) open(c Config) error {
 		return err
 	}
 	s.queue = newQueue(c)
+	if err := errors.Join(s.w.replay(), s.w.seen.begin(db)); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
 	s.w.start()
 	return nil
 }
@@ -176,7 +179,7 @@ func (s *Store) release() error {
 	var errs []error
 	if s.w != nil {
 		// The last transaction takes the output that waits.
-		if err := s.w.put(&request{run: func(*tx) error { return nil }, done: make(chan struct{})}); err != nil {
+		if err := s.w.put(&request{run: settle, done: make(chan struct{})}); err != nil {
 			errs = append(errs, err)
 		}
 		s.w.stop()

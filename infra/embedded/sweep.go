@@ -15,7 +15,7 @@ import (
 // caller until StaleAfter; what an earlier process left is returned at once.
 func (s *Store) Sweep(ctx context.Context, q router.SweepQuery) (router.Swept, error) {
 	var out router.Swept
-	if err := s.ready(ctx); err != nil {
+	if err := s.readable(ctx); err != nil {
 		return out, fmt.Errorf("sweep: %w", err)
 	}
 	memory := s.live.volatiles()

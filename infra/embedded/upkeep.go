@@ -59,6 +59,9 @@ func fileSize(path string) int64 {
 // oldest is when the oldest event or execution came to be.
 func (s *Store) oldest(ctx context.Context) (time.Time, error) {
 	var oldest time.Time
+	if err := s.readable(ctx); err != nil {
+		return oldest, err
+	}
 	for _, table := range []string{"events", "executions"} {
 		var at int64
 		err := s.read.QueryRowContext(ctx, "SELECT at FROM "+table+" ORDER BY seq LIMIT 1").Scan(&at)
@@ -85,7 +88,7 @@ func (s *Store) Backup(ctx context.Context, path string) error {
 }
 
 func (s *Store) backup(ctx context.Context, path string) error {
-	if err := s.flush(ctx); err != nil {
+	if err := s.settled(ctx); err != nil {
 		return err
 	}
 	if _, err := os.Lstat(path); err == nil {

@@ -27,23 +27,37 @@ type writer struct {
 	mu      sync.Mutex
 	waiting []*request
 	stopped bool
+	started bool          // only Open and Close look at it
 	wake    chan struct{} // holds one
 	done    chan struct{}
 
-	counts  counts // as committed; only the writer reads and changes it
-	shown   atomic.Pointer[counts]
-	commits atomic.Int64
-	writes  atomic.Int64
-	wal     walGuard
+	counts counts // as committed; only the writer reads and changes it
+	pend   pending
+	// versions are those of runs that the tables have, so far as they are known.
+	versions map[hayate.ExecutionID]int64
+	// unsettled says that something is pending; settled counts how often the tables
+	// took over what was.
+	unsettled atomic.Bool
+	settled   atomic.Int64
+	due       *time.Timer // settles what is pending; nil where nothing is
+	seen      seen
+	relaxed   bool   // commits are not synced now
+	buf       []byte // a row of the journal, and a record in it, used again and again
+	record    []byte
+	shown     atomic.Pointer[counts]
+	commits   atomic.Int64
+	writes    atomic.Int64
+	wal       walGuard
 }
 
 // request is something to be done in the next commit.
 type request struct {
-	run  func(*tx) error
-	solo func(*sql.DB) error // instead of run: outside of any transaction
-	err  error
-	done chan struct{}
-	left atomic.Bool // nobody waits for it any more
+	run   func(*tx) error
+	alone bool                // run wants a transaction of its own, with nothing pending
+	solo  func(*sql.DB) error // instead of run: outside of any transaction
+	err   error
+	done  chan struct{}
+	left  atomic.Bool // nobody waits for it any more
 }
 
 // do runs fn in a transaction that it shares with other callers, and returns
@@ -52,6 +66,37 @@ type request struct {
 // Where ctx ends while fn waits or runs, the outcome is unknown.
 func (s *Store) do(ctx context.Context, fn func(*tx) error) error {
 	return s.wait(ctx, &request{run: fn, done: make(chan struct{})})
+}
+
+// doAlone runs fn in a transaction of its own that finds everything in the tables,
+// and whose statements may change what is there.
+func (s *Store) doAlone(ctx context.Context, fn func(*tx) error) error {
+	return s.wait(ctx, &request{run: fn, alone: true, done: make(chan struct{})})
+}
+
+// settled returns once the tables have all that was committed before.
+func (s *Store) settled(ctx context.Context) error {
+	if err := s.ready(ctx); err != nil || !s.w.unsettled.Load() && !s.out.pending() {
+		return err
+	}
+	return s.do(ctx, settle)
+}
+
+// readable is settled for those who only read. While the disk refuses every write,
+// they are shown what the tables have: all but the last thousand changes.
+func (s *Store) readable(ctx context.Context) error {
+	err := s.settled(ctx)
+	if errors.Is(err, hayate.ErrBusy) && !s.closed.Load() {
+		s.log.Warn("lists lack the newest changes until the store can be written again", "err", err)
+		return nil
+	}
+	return err
+}
+
+// settle asks for a transaction that empties the journal.
+func settle(t *tx) error {
+	t.settle = true
+	return nil
 }
 
 // solo runs fn between two commits.
@@ -95,7 +140,8 @@ func newWriter(s *Store, db *sql.DB, path string) (*writer, error) {
 	if err := migrate(db, path); err != nil {
 		return nil, err
 	}
-	w := &writer{s: s, db: db, path: path, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	w := &writer{s: s, db: db, path: path, wake: make(chan struct{}, 1), done: make(chan struct{}), versions: map[hayate.ExecutionID]int64{}}
+	w.pend.init()
 	if err := w.st.prepare(db); err != nil {
 		return nil, sqlError(err)
 	}
@@ -123,7 +169,10 @@ func (w *writer) load() error {
 	return nil
 }
 
-func (w *writer) start() { go w.loop() }
+func (w *writer) start() {
+	w.started = true
+	go w.loop()
+}
 
 func (w *writer) loop() {
 	defer close(w.done)
@@ -174,7 +223,9 @@ func (w *writer) stop() {
 	case w.wake <- struct{}{}:
 	default:
 	}
-	<-w.done
+	if w.started {
+		<-w.done
+	}
 }
 
 func (w *writer) close() error {
@@ -202,15 +253,22 @@ func (w *writer) commit(batch []*request) {
 	}
 }
 
-// alone runs the requests that want no transaction, and returns the others.
+// alone runs the requests that want no transaction, or one of their own, and
+// returns the others.
 func (w *writer) alone(batch []*request) []*request {
 	rest := batch[:0]
 	for _, r := range batch {
-		if r.solo == nil {
+		switch {
+		case r.solo != nil:
+			r.err = r.solo(w.db)
+		case r.alone:
+			if err := w.transaction([]*request{r}); err != nil {
+				r.err = err
+			}
+		default:
 			rest = append(rest, r)
 			continue
 		}
-		r.err = r.solo(w.db)
 		close(r.done)
 	}
 	return rest
@@ -221,7 +279,7 @@ func (w *writer) alone(batch []*request) []*request {
 func (w *writer) transaction(batch []*request) error {
 	t := &tx{s: w.s, st: &w.st, counts: w.counts}
 	err := w.fill(t, batch)
-	if err == nil && t.begun {
+	if err == nil {
 		err = t.commit()
 	}
 	if err != nil {
@@ -229,20 +287,67 @@ func (w *writer) transaction(batch []*request) error {
 			// After a full disk SQLite has often rolled back by itself.
 			_, _ = w.st.rollback.Exec()
 		}
-		w.s.live.settle(t, false)
+		w.s.live.settle(t, false, false)
 		return err
 	}
-	if t.begun {
+	if t.changes > 0 {
 		w.commits.Add(1)
 		w.counts = t.counts
 		c := t.counts
 		w.shown.Store(&c)
 	}
-	w.s.live.settle(t, true)
+	w.keep(t)
 	for _, f := range t.after {
 		f()
 	}
 	return nil
+}
+
+// keep takes over what a transaction has committed.
+func (w *writer) keep(t *tx) {
+	switch {
+	case t.settled:
+		w.settled.Add(1) // before the keys are forgotten: see acceptance.known
+		w.s.live.settle(t, true, true)
+		for id, r := range t.runs {
+			w.remember(id, r)
+		}
+		for id, r := range w.pend.runs {
+			if t.runs[id] == nil {
+				w.remember(id, r)
+			}
+		}
+		w.pend.clear()
+		w.unsettled.Store(false)
+		if w.due != nil {
+			w.due.Stop()
+			w.due = nil
+		}
+	case t.journaled > 0:
+		w.pend.take(t, t.journaled)
+		w.s.live.settle(t, true, false)
+		w.unsettled.Store(true)
+		if w.due == nil {
+			w.due = time.AfterFunc(settleDelay, func() {
+				// A closed store has settled already.
+				_ = w.put(&request{run: settle, done: make(chan struct{})})
+			})
+		}
+	default:
+		w.s.live.settle(t, true, false)
+	}
+}
+
+// remember keeps the version of a run that is in the tables.
+func (w *writer) remember(id hayate.ExecutionID, r *runRow) {
+	if r.done {
+		delete(w.versions, id)
+		return
+	}
+	if len(w.versions) >= maxVersions {
+		clear(w.versions)
+	}
+	w.versions[id] = r.version
 }
 
 func (w *writer) fill(t *tx, batch []*request) error {
@@ -250,6 +355,12 @@ func (w *writer) fill(t *tx, batch []*request) error {
 		return err
 	}
 	for _, r := range batch {
+		if r.alone {
+			t.alone = true
+			if err := t.settlePending(); err != nil {
+				return err
+			}
+		}
 		before := t.changes
 		r.err = r.run(t)
 		if r.err != nil && t.changes != before {
@@ -268,21 +379,34 @@ type tx struct {
 	s       *Store
 	st      *writeStatements
 	begun   bool
-	changes int // statements that changed something
+	changes int // things that its requests have changed
 	counts  counts
 	rows    map[hayate.ExecutionID]*row // executions read or changed in it
-	after   []func()                    // what to do once it is committed
+	events  []*eventRow                 // accepted in it
+	runs    map[hayate.ExecutionID]*runRow
+	size    int      // about what its events, rows and runs take
+	settle  bool     // the tables shall have all of it
+	after   []func() // what to do once it is committed
+
+	alone     bool // its one request changes what is in the tables
+	settled   bool // it has written into the tables what was pending
+	early     bool // … before anything of its own
+	journaled int  // bytes that it has written into the journal
 }
 
 // exec runs a statement that changes something.
 func (t *tx) exec(st *sql.Stmt, args ...any) (sql.Result, error) {
-	if !t.begun {
-		if _, err := t.st.begin.Exec(); err != nil {
-			return nil, sqlError(err)
-		}
-		t.begun = true
-	}
 	t.changes++
+	return t.statement(st, args...)
+}
+
+// statement runs a statement that changes nothing that was not counted.
+func (t *tx) statement(st *sql.Stmt, args ...any) (sql.Result, error) {
+	if !t.begun {
+		if err := t.begin(); err != nil {
+			return nil, err
+		}
+	}
 	res, err := st.Exec(args...)
 	if err != nil {
 		return nil, sqlError(err)
@@ -290,9 +414,62 @@ func (t *tx) exec(st *sql.Stmt, args ...any) (sql.Result, error) {
 	return res, nil
 }
 
-func (t *tx) commit() error {
-	if _, err := t.st.counts.Exec(t.counts.append(nil)); err != nil {
+// begin begins the transaction. One that only moves what the journal has into the
+// tables need not be on disk at its end: until it is, the journal is. The next
+// commit's sync takes it along, and a copy of the log into the database, too.
+func (t *tx) begin() error {
+	w := t.s.w
+	if relaxed := t.changes == 0 && !t.alone; relaxed != w.relaxed {
+		mode := "PRAGMA synchronous=FULL"
+		if relaxed {
+			mode = "PRAGMA synchronous=NORMAL"
+		}
+		if _, err := w.db.Exec(mode); err != nil {
+			return sqlError(err)
+		}
+		w.relaxed = relaxed
+	}
+	if _, err := t.st.begin.Exec(); err != nil {
 		return sqlError(err)
+	}
+	t.begun = true
+	return nil
+}
+
+// commit makes the transaction durable: by the journal, or in the tables where it
+// is asked for that, or where so much is pending that it is time.
+func (t *tx) commit() error {
+	p := &t.s.w.pend
+	own := len(t.events) + len(t.runs)
+	for _, r := range t.rows {
+		if r.saved {
+			own++
+		}
+	}
+	if t.changes == 0 && !t.begun && (!t.settle || p.empty()) {
+		return nil
+	}
+	if t.settle || t.settled || own == 0 && p.empty() || p.full(own, t.size) {
+		if err := t.settlePending(); err != nil {
+			return err
+		}
+		if err := t.writeOwn(); err != nil {
+			return err
+		}
+		if _, err := t.statement(t.st.counts, t.counts.append(nil)); err != nil {
+			return err
+		}
+	} else {
+		w := t.s.w
+		b := t.journal(w.buf[:0])
+		w.buf = b
+		if _, err := t.statement(t.st.addJournal, b); err != nil {
+			return fmt.Errorf("write the journal: %w", err)
+		}
+		t.journaled = len(b)
+		if cap(b) > pendingBytes {
+			w.buf, w.record = nil, nil
+		}
 	}
 	if _, err := t.st.commit.Exec(); err != nil {
 		return sqlError(err)

@@ -1,0 +1,592 @@
+package embedded
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hayate-run/hayate"
+)
+
+// A commit of the hot kinds (events, executions, runs) writes one row into the
+// table journal, whatever it changed. What the journal holds is also in memory
+// (pending), and is settled into the tables, a thousand rows at a time, by one
+// transaction that empties the journal: an execution that began and ended
+// meanwhile is then written once, a run that took many steps as one.
+const (
+	// maxPending bounds the rows that wait, and pendingBytes their size; beyond
+	// either, the next commit settles them.
+	maxPending   = 1000
+	pendingBytes = 1 << 20
+	// settleDelay is how long they wait at most.
+	settleDelay = 100 * time.Millisecond
+)
+
+// eventRow is an accepted event as it goes into the tables.
+type eventRow struct {
+	seq                 int64
+	id                  hayate.EventID
+	key                 uidKey
+	kind, source        int64 // hashes
+	firings, executions int
+	at                  int64 // nanoseconds
+	body                []byte
+}
+
+// runRow is what steps have made of a run.
+type runRow struct {
+	id      hayate.ExecutionID
+	version int64
+	wake    int64 // microseconds; 0: never
+	done    bool
+	head    []byte
+	entries map[string]json.RawMessage // added or changed by them
+	stored  bool                       // the tables have a row of the run
+}
+
+// over returns r with what a later step made of it.
+func (r *runRow) over(later *runRow) *runRow {
+	sum := *later
+	sum.stored = r.stored
+	sum.entries = make(map[string]json.RawMessage, len(r.entries)+len(later.entries))
+	for k, v := range r.entries {
+		sum.entries[k] = v
+	}
+	for k, v := range later.entries {
+		sum.entries[k] = v
+	}
+	return &sum
+}
+
+// pending is what is in the journal and not yet in the tables. Only the writer
+// uses it, except for keys.
+type pending struct {
+	rows   map[hayate.ExecutionID]*row
+	events map[hayate.EventID]*eventRow
+	runs   map[hayate.ExecutionID]*runRow
+	keys   recentKeys
+	size   int // bytes in the journal
+	last   int64
+}
+
+// recentKeys are the keys of pending events.
+type recentKeys struct {
+	mu sync.Mutex
+	m  map[uidKey]int64
+}
+
+func (k *recentKeys) at(key uidKey) (int64, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	at, ok := k.m[key]
+	return at, ok
+}
+
+func (k *recentKeys) add(events []*eventRow) {
+	if len(events) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range events {
+		k.m[e.key] = e.at
+	}
+}
+
+func (k *recentKeys) clear() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.m)
+}
+
+func (p *pending) init() {
+	p.rows = map[hayate.ExecutionID]*row{}
+	p.events = map[hayate.EventID]*eventRow{}
+	p.runs = map[hayate.ExecutionID]*runRow{}
+	p.keys.m = map[uidKey]int64{}
+}
+
+func (p *pending) empty() bool {
+	return p.last == 0 && len(p.rows) == 0 && len(p.events) == 0 && len(p.runs) == 0
+}
+
+// full says whether the tables should take over what is pending and so many rows more.
+func (p *pending) full(rows, bytes int) bool {
+	return len(p.rows)+len(p.events)+len(p.runs)+rows > maxPending || p.size+bytes > pendingBytes
+}
+
+// take keeps what a transaction has written into the journal.
+func (p *pending) take(t *tx, size int) {
+	for id, r := range t.rows {
+		if r.saved {
+			p.rows[id] = r
+		}
+	}
+	for _, e := range t.events {
+		p.events[e.id] = e
+	}
+	for id, r := range t.runs {
+		if have := p.runs[id]; have != nil {
+			r = have.over(r)
+		}
+		p.runs[id] = r
+	}
+	p.keys.add(t.events)
+	p.size += size
+	p.last++
+}
+
+// clear forgets all that the tables have taken over.
+func (p *pending) clear() {
+	clear(p.rows)
+	clear(p.events)
+	clear(p.runs)
+	p.keys.clear()
+	p.size, p.last = 0, 0
+}
+
+// settle writes what is pending into the tables, but for what the transaction
+// itself has changed: that follows at its end.
+func (t *tx) settlePending() error {
+	if t.settled {
+		return nil
+	}
+	t.settled = true
+	t.early = t.rows == nil && t.runs == nil
+	p := &t.s.w.pend
+	events := make([]*eventRow, 0, len(p.events))
+	for _, e := range p.events {
+		events = append(events, e)
+	}
+	rows := make([]*row, 0, len(p.rows))
+	for id, r := range p.rows {
+		if now := t.rows[id]; now == nil || !now.saved {
+			rows = append(rows, r)
+		}
+	}
+	runs := make([]*runRow, 0, len(p.runs))
+	for id, r := range p.runs {
+		if t.runs[id] == nil {
+			runs = append(runs, r)
+		}
+	}
+	return t.write(events, rows, runs)
+}
+
+// writeOwn writes what the transaction itself has changed into the tables.
+func (t *tx) writeOwn() error {
+	p := &t.s.w.pend
+	rows := make([]*row, 0, len(t.rows))
+	for id, r := range t.rows {
+		if r.saved {
+			r.stored = r.stored || t.early && p.rows[id] != nil
+			rows = append(rows, r)
+		}
+	}
+	runs := make([]*runRow, 0, len(t.runs))
+	for id, r := range t.runs {
+		if have := p.runs[id]; have != nil {
+			r = have.over(r)
+			r.stored = r.stored || t.early
+		}
+		runs = append(runs, r)
+	}
+	if err := t.write(t.events, rows, runs); err != nil {
+		return err
+	}
+	if !p.empty() {
+		if _, err := t.statement(t.st.dropJournal); err != nil {
+			return fmt.Errorf("empty the journal: %w", err)
+		}
+	}
+	return nil
+}
+
+// write puts rows into the tables, in the order of their numbers.
+func (t *tx) write(events []*eventRow, rows []*row, runs []*runRow) error {
+	slices.SortFunc(events, func(a, b *eventRow) int { return int(a.seq - b.seq) })
+	for _, e := range events {
+		if _, err := t.statement(t.st.addKey, e.key[:], e.at); err != nil {
+			return fmt.Errorf("store key of event %s: %w", e.id, err)
+		}
+		if _, err := t.statement(t.st.addEvent, e.seq, idBytes(e.id), e.kind, e.source, e.firings, e.executions, e.at, e.body); err != nil {
+			return fmt.Errorf("store event %s: %w", e.id, err)
+		}
+	}
+	slices.SortFunc(rows, func(a, b *row) int { return int(a.seq - b.seq) })
+	fresh := make([]*row, 0, len(rows))
+	for _, r := range rows {
+		if !r.stored {
+			fresh = append(fresh, r)
+		} else if err := t.updateExecution(r); err != nil {
+			return fmt.Errorf("store execution %s: %w", r.ID, err)
+		}
+	}
+	if err := t.insertExecutions(fresh); err != nil {
+		return fmt.Errorf("store executions: %w", err)
+	}
+	for _, r := range runs {
+		if err := t.writeRun(r); err != nil {
+			return fmt.Errorf("store run %s: %w", r.id, err)
+		}
+	}
+	return nil
+}
+
+// encoded is the row's record.
+func (r *row) encoded() []byte {
+	if r.body == nil {
+		r.body = appendExecution(nil, &r.Execution, r.told)
+	}
+	return r.body
+}
+
+func (t *tx) updateExecution(r *row) error {
+	duty, due := dutyColumns(&r.Execution, r.told)
+	_, err := t.statement(t.st.setExecution, statusNumber(r.Status), duty, due, r.encoded(), r.seq)
+	return err
+}
+
+func (t *tx) insertExecutions(rows []*row) error {
+	args := make([]any, 0, 12*executionsAtOnce)
+	for len(rows) > 0 {
+		n, st := 1, t.st.addExecution
+		if len(rows) >= executionsAtOnce {
+			n, st = executionsAtOnce, t.st.addExecutions
+		}
+		args = args[:0]
+		for _, r := range rows[:n] {
+			args = r.appendColumns(args)
+		}
+		if _, err := t.statement(st, args...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// appendColumns appends the columns of the row.
+func (r *row) appendColumns(args []any) []any {
+	x := &r.Execution
+	duty, due := dutyColumns(x, r.told)
+	var rule, parent, tree any
+	if x.Rule != "" {
+		rule = textHash(x.Rule)
+	}
+	if x.Parent != "" {
+		parent = idBytes(x.Parent)
+	}
+	if r.tree != 0 {
+		tree = r.tree
+	}
+	return append(args, r.seq, idBytes(x.ID), statusNumber(x.Status), duty, due, textHash(x.Action), rule,
+		textHash(x.Runner), tree, parent, x.Created.UnixNano(), r.encoded())
+}
+
+func (t *tx) writeRun(r *runRow) error {
+	id := idBytes(r.id)
+	var wake any
+	if r.wake != 0 && !r.done {
+		wake = r.wake
+	}
+	var err error
+	if r.stored {
+		_, err = t.statement(t.st.setRun, r.version, wake, r.done, r.head, id)
+	} else {
+		_, err = t.statement(t.st.addRun, id, r.version, wake, r.done, r.head)
+	}
+	if err != nil || len(r.entries) == 0 {
+		return err
+	}
+	// What the steps wrote is one row: reading a run merges the rows in their order.
+	_, err = t.statement(t.st.addEntries, id, r.version, appendEntries(nil, r.entries))
+	return err
+}
+
+// The fields of a row of the journal, and of the records in it.
+const (
+	jCounts = iota + 1
+	jEvent
+	jExecution
+	jRun
+)
+
+const (
+	jSeq = iota + 1
+	jTree
+	jID
+	jBody
+	jKey
+	jKind
+	jSource
+	jFirings
+	jExecutions
+	jAt
+	jVersion
+	jWake
+	jDone
+	jHead
+)
+
+// journal returns the row that makes a transaction durable, in b.
+func (t *tx) journal(b []byte) []byte {
+	one := t.s.w.record
+	for _, e := range t.events {
+		one = putInt(one[:0], jSeq, e.seq)
+		one = putID(one, jID, e.id)
+		one = putBytes(one, jKey, e.key[:])
+		one = putInt(one, jKind, e.kind)
+		one = putInt(one, jSource, e.source)
+		one = putInt(one, jFirings, int64(e.firings))
+		one = putInt(one, jExecutions, int64(e.executions))
+		one = putInt(one, jAt, e.at)
+		one = putBytes(one, jBody, e.body)
+		b = putPresent(b, jEvent, one)
+	}
+	for _, r := range t.rows {
+		if !r.saved {
+			continue
+		}
+		r.body = appendExecution(make([]byte, 0, rowSize(&r.Execution)+256), &r.Execution, r.told)
+		one = putInt(one[:0], jSeq, r.seq)
+		one = putInt(one, jTree, r.tree)
+		one = putID(one, jID, r.ID)
+		one = putBytes(one, jBody, r.body)
+		b = putPresent(b, jExecution, one)
+	}
+	for _, r := range t.runs {
+		one = putID(one[:0], jID, r.id)
+		one = putInt(one, jVersion, r.version)
+		one = putInt(one, jWake, r.wake)
+		one = putBool(one, jDone, r.done)
+		one = putPresent(one, jHead, r.head)
+		one = putNested(one, jBody, entriesSize(r.entries))
+		one = appendEntries(one, r.entries)
+		b = putPresent(b, jRun, one)
+	}
+	t.s.w.record = one[:0]
+	return putPresent(b, jCounts, t.counts.append(nil))
+}
+
+// replay settles the journal that an earlier process left.
+func (w *writer) replay() error {
+	rows, err := w.db.Query("SELECT body FROM journal ORDER BY seq")
+	if err != nil {
+		return fmt.Errorf("read the journal: %w", sqlError(err))
+	}
+	defer rows.Close() // rows.Err is asked below
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return fmt.Errorf("read the journal: %w", sqlError(err))
+		}
+		if err := w.pend.read(body, &w.counts); err != nil {
+			return fmt.Errorf("read the journal: %w", err)
+		}
+		w.pend.last++
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the journal: %w", sqlError(err))
+	}
+	if err := rows.Close(); err != nil {
+		return fmt.Errorf("read the journal: %w", sqlError(err))
+	}
+	if w.pend.empty() {
+		return nil
+	}
+	if err := w.inTables(); err != nil {
+		return fmt.Errorf("read the journal: %w", err)
+	}
+	c := w.counts
+	w.shown.Store(&c)
+	return w.transaction([]*request{{run: settle, done: make(chan struct{})}})
+}
+
+// inTables finds out which pending rows the tables have already.
+func (w *writer) inTables() error {
+	has := func(st *sql.Stmt, id hayate.ExecutionID) (bool, error) {
+		var one int64
+		err := st.QueryRow(idBytes(id)).Scan(&one)
+		if errors.Is(err, sql.ErrNoRows) {
+			return false, nil
+		}
+		return err == nil, sqlError(err)
+	}
+	for id, r := range w.pend.rows {
+		var err error
+		if r.stored, err = has(w.st.hasExecution, id); err != nil {
+			return err
+		}
+	}
+	for id, r := range w.pend.runs {
+		var err error
+		if r.stored, err = has(w.st.runVersion, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read takes a row of the journal into what is pending.
+func (p *pending) read(body []byte, c *counts) error {
+	f := fields{rest: body}
+	for f.next() {
+		var err error
+		switch f.field {
+		case jCounts:
+			*c, err = readCounts(f.bytes)
+		case jEvent:
+			var e *eventRow
+			if e, err = readEventRow(f.bytes); err == nil {
+				p.events[e.id] = e
+			}
+		case jExecution:
+			var r *row
+			if r, err = readRow(f.bytes); err == nil {
+				p.rows[r.ID] = r
+			}
+		case jRun:
+			var r *runRow
+			if r, err = readRunRow(f.bytes); err == nil {
+				if have := p.runs[r.id]; have != nil {
+					r = have.over(r)
+				}
+				p.runs[r.id] = r
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.err
+}
+
+func readEventRow(b []byte) (*eventRow, error) {
+	e := &eventRow{}
+	f := fields{rest: b}
+	for f.next() {
+		switch f.field {
+		case jSeq:
+			e.seq = f.n
+		case jID:
+			e.id = hayate.EventID(f.id())
+		case jKey:
+			copy(e.key[:], f.bytes)
+		case jKind:
+			e.kind = f.n
+		case jSource:
+			e.source = f.n
+		case jFirings:
+			e.firings = int(f.n)
+		case jExecutions:
+			e.executions = int(f.n)
+		case jAt:
+			e.at = f.n
+		case jBody:
+			e.body = f.raw()
+		}
+	}
+	return e, f.err
+}
+
+func readRow(b []byte) (*row, error) {
+	r := &row{saved: true}
+	f := fields{rest: b}
+	for f.next() {
+		switch f.field {
+		case jSeq:
+			r.seq = f.n
+		case jTree:
+			r.tree = f.n
+		case jID:
+			r.ID = hayate.ExecutionID(f.id())
+		case jBody:
+			r.body = f.raw()
+		}
+	}
+	if f.err != nil {
+		return nil, f.err
+	}
+	x, told, err := readExecution(r.ID, r.body)
+	r.Execution, r.told, r.disk = x, told, x.Status
+	return r, err
+}
+
+func readRunRow(b []byte) (*runRow, error) {
+	r := &runRow{entries: map[string]json.RawMessage{}}
+	f := fields{rest: b}
+	for f.next() {
+		switch f.field {
+		case jID:
+			r.id = hayate.ExecutionID(f.id())
+		case jVersion:
+			r.version = f.n
+		case jWake:
+			r.wake = f.n
+		case jDone:
+			r.done = f.flag()
+		case jHead:
+			r.head = f.raw()
+		case jBody:
+			if err := readEntries(f.bytes, r.entries); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return r, f.err
+}
+
+// The fields of a row of entries: keys and values in turn.
+const (
+	entryKey = iota + 1
+	entryValue
+)
+
+// entriesSize is the length of what appendEntries appends.
+func entriesSize(entries map[string]json.RawMessage) int {
+	n := 0
+	for k, v := range entries {
+		n += 2 + uvarintSize(len(k)) + len(k) + uvarintSize(len(v)) + len(v)
+	}
+	return n
+}
+
+func uvarintSize(n int) int {
+	size := 1
+	for ; n >= 0x80; n >>= 7 {
+		size++
+	}
+	return size
+}
+
+func appendEntries(b []byte, entries map[string]json.RawMessage) []byte {
+	for k, v := range entries {
+		b = putPresent(b, entryKey, k)
+		b = putPresent(b, entryValue, v)
+	}
+	return b
+}
+
+// readEntries reads a row of entries into a map, over what is there. Format 1 wrote
+// them as a JSON object.
+func readEntries(b []byte, into map[string]json.RawMessage) error {
+	if len(b) > 0 && b[0] == '{' {
+		return json.Unmarshal(b, &into)
+	}
+	var key string
+	f := fields{rest: b}
+	for f.next() {
+		switch f.field {
+		case entryKey:
+			key = f.text()
+		case entryValue:
+			into[key] = f.raw()
+		}
+	}
+	return f.err
+}
