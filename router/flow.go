@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
@@ -42,6 +43,8 @@ type liveRun struct {
 	version int64          // of the stored run; 0: not created
 	own     ownState
 	timer   *time.Timer
+	// contexts are those of its tasks.
+	contexts childContexts
 	// after is what committed steps ask of other runs. It is done once nobody
 	// steps this one, since they may have something to tell it in turn.
 	after []func(context.Context)
@@ -339,30 +342,6 @@ func workflowResult(runner string, c *workflows.Command) json.RawMessage {
 	return b
 }
 
-// place is where in its run a child execution belongs; it is part of the child's
-// context, below "orquesta" as in StackStorm.
-type place struct {
-	Run     hayate.ExecutionID `json:"workflow_execution_id"`
-	Task    string             `json:"task_name"`
-	TaskID  string             `json:"task_id"`
-	TaskEx  string             `json:"task_execution_id"`
-	Route   int                `json:"task_route"`
-	Item    *int               `json:"item_id"`
-	Entry   int                `json:"task_entry"`
-	Attempt int                `json:"task_attempt"`
-}
-
-// placeOf reads a child's place from its context.
-func placeOf(x *hayate.Execution) (place, error) {
-	var c struct {
-		Orquesta *place `json:"orquesta"`
-	}
-	if err := json.Unmarshal(x.Context, &c); err != nil || c.Orquesta == nil {
-		return place{}, fmt.Errorf("execution %s does not say which task of %s it is: %w", x.ID, x.Parent, hayate.ErrInvalid)
-	}
-	return *c.Orquesta, nil
-}
-
 // childFact is what a run is told of a child.
 func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at time.Time) (workflows.Fact, error) {
 	p, err := placeOf(x)
@@ -380,20 +359,23 @@ func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at
 // execution that has failed, with the reason.
 func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 	p := &s.x
-	id := hayate.ChildExecutionID(hayate.IDTime(string(p.Root)), s.lr.id, st.Entry, st.Item, st.Attempt)
+	root := hayate.IDTime(string(p.Root))
+	id := hayate.ChildExecutionID(root, s.lr.id, st.Entry, st.Item, st.Attempt)
 	pl := place{Run: s.lr.id, Task: st.Task, TaskID: st.Task, Route: st.Route, Entry: st.Entry, Attempt: st.Attempt,
-		TaskEx: hayate.NewID(hayate.IDTime(string(p.Root)), "task", string(s.lr.id), fmt.Sprint(st.Entry))}
+		TaskEx: hayate.NewID(root, "task", string(s.lr.id), strconv.Itoa(st.Entry))}
 	if st.Item >= 0 {
 		pl.Item = &st.Item
 	}
 	x := hayate.Execution{ID: id, Parent: s.lr.id, Root: p.Root, Trace: p.Trace, Event: p.Event, Rule: p.Rule, Lineage: p.Lineage,
-		Action: hayate.Ref(st.Action), Created: s.at, Status: hayate.StatusScheduled, Log: []hayate.Transition{{Time: s.at, Status: hayate.StatusRequested}}}
+		Action: hayate.Ref(st.Action), Created: s.at, Status: hayate.StatusScheduled, Log: append(make([]hayate.Transition, 0, 2), hayate.Transition{Time: s.at, Status: hayate.StatusRequested})}
 	if st.Delay > 0 {
 		x.Status, x.NotBefore = hayate.StatusDelayed, s.at.Add(st.Delay)
 	}
 	x.Log = append(x.Log, hayate.Transition{Time: s.at, Status: x.Status})
 	b, ok := s.r.cat.Load().actions[x.Action]
-	x.Context = childContext(p, &pl, x.Action.Pack())
+	contexts := &s.lr.contexts
+	contexts.prepare(p)
+	x.Context = contexts.context(&pl, x.Action.Pack())
 	var err error
 	switch {
 	case !ok:
@@ -424,36 +406,12 @@ func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 
 func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMessage, x *hayate.Execution) error {
 	var kv kvReader
-	params, err := s.r.render(ctx, b, input, &render.Scope{ActionContext: x.Context, User: contextUser(x.Context)}, &kv, s.at)
+	params, err := s.r.render(ctx, b, input, &render.Scope{ActionContext: x.Context, User: text(s.lr.contexts.user)}, &kv, s.at)
 	if err != nil {
 		return err
 	}
 	x.Parameters, err = b.plan.Seal(params, s.r.secrets.Seal)
 	return err
-}
-
-// childContext is the context that StackStorm gives to a task's execution.
-func childContext(p *hayate.Execution, pl *place, pack string) json.RawMessage {
-	parent := p.Context
-	if len(parent) == 0 {
-		parent = json.RawMessage("{}")
-	}
-	var with map[string]json.RawMessage
-	if json.Unmarshal(parent, &with) != nil {
-		with = map[string]json.RawMessage{}
-	}
-	user := with["user"]
-	with["execution_id"] = json.RawMessage(fmt.Sprintf("%q", p.ID))
-	b, err := json.Marshal(struct {
-		User     json.RawMessage            `json:"user,omitempty"`
-		Pack     string                     `json:"pack"`
-		Parent   map[string]json.RawMessage `json:"parent"`
-		Orquesta *place                     `json:"orquesta"`
-	}{user, pack, with, pl})
-	if err != nil {
-		panic(err) // raw messages that were just read, and strings
-	}
-	return b
 }
 
 // commit makes the step durable and does what it asks for.
@@ -466,11 +424,11 @@ func (s *step) commit(ctx context.Context) error {
 		return fmt.Errorf("step run %s: another process may have stepped it: %w", lr.id, hayate.ErrConflict)
 	}
 	if s.touched || created {
-		own, err := json.Marshal(s.own)
-		if err != nil {
-			return err
-		}
 		if created || !maps.Equal(s.own.Timers, lr.own.Timers) {
+			own, err := json.Marshal(s.own)
+			if err != nil {
+				return err
+			}
 			s.entries[ownEntry] = own
 		}
 		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: s.head, Entries: s.entries, Wake: s.wake(), Done: s.ended}

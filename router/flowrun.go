@@ -135,21 +135,19 @@ func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAct
 
 // runContext is what ctx() of a workflow holds besides its inputs: st2 and parent.
 func runContext(x *hayate.Execution, b *boundAction) json.RawMessage {
-	var c struct {
-		Parent json.RawMessage `json:"parent,omitempty"`
+	out := append(make([]byte, 0, 320+len(x.Context)), `{"parent":`...)
+	if parent := member(x.Context, "parent"); len(parent) > 0 {
+		out = append(out, parent...)
+	} else {
+		out = append(out, "null"...)
 	}
-	if json.Unmarshal(x.Context, &c) != nil {
-		c.Parent = nil
-	}
-	out, err := json.Marshal(map[string]any{
-		"parent": orNull(c.Parent),
-		"st2": map[string]any{"action_execution_id": x.ID, "workflow_execution_id": x.ID, "api_url": "", "user": contextUser(x.Context),
-			"pack": b.Pack, "action": x.Action, "runner": x.Runner},
-	})
-	if err != nil {
-		panic(err) // strings and a raw message that was just read
-	}
-	return out
+	out = appendText(append(out, `,"st2":{"action_execution_id":`...), x.ID)
+	out = appendText(append(out, `,"workflow_execution_id":`...), x.ID)
+	out = appendText(append(out, `,"api_url":"","user":`...), contextUser(x.Context))
+	out = appendText(append(out, `,"pack":`...), b.Pack)
+	out = appendText(append(out, `,"action":`...), x.Action)
+	out = appendText(append(out, `,"runner":`...), x.Runner)
+	return append(out, "}}"...)
 }
 
 // WorkflowProblem is a finding of a workflow's inspection.

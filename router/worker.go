@@ -291,16 +291,6 @@ func taskEnv(x *hayate.Execution, b *boundAction) []string {
 	}
 }
 
-func contextUser(c json.RawMessage) string {
-	var v struct {
-		User string `json:"user"`
-	}
-	if json.Unmarshal(c, &v) != nil {
-		return ""
-	}
-	return v.User
-}
-
 // complete records the end of an attempt. The attempt's effect has happened, so
 // recording it is repeated until it is stored or another attempt owns it.
 func (r *Router) complete(ctx context.Context, x *hayate.Execution, hold Hold, res hayate.Result) {

@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
@@ -54,6 +55,19 @@ type Scope struct {
 // are stored. It returns the datastore keys it needs and does not have; then the
 // caller asks again with them. Errors of the request are *Error.
 func (p *Plan) Live(s *Scope, supplied json.RawMessage) (json.RawMessage, []string, error) {
+	if !p.templates && nothing(supplied) {
+		p.bareLive.Do(func() { p.bare.live, _, p.bare.liveErr = p.live(&Scope{}, nil) })
+		return slices.Clip(p.bare.live), nil, p.bare.liveErr
+	}
+	return p.live(s, supplied)
+}
+
+// nothing says that no parameter is supplied.
+func nothing(supplied json.RawMessage) bool {
+	return len(supplied) == 0 || string(supplied) == "{}" || string(supplied) == "null"
+}
+
+func (p *Plan) live(s *Scope, supplied json.RawMessage) (json.RawMessage, []string, error) {
 	given, err := decodeObject(supplied)
 	if err != nil {
 		return nil, nil, err
@@ -142,6 +156,16 @@ type Final struct {
 // secrets opened, the remaining defaults rendered and filled in, the whole split
 // into the runner's and the action's.
 func (p *Plan) Final(s *Scope, stored json.RawMessage) (Final, []string, error) {
+	if !p.templates && nothing(stored) {
+		p.bareFinal.Do(func() { p.bare.final, _, p.bare.finalErr = p.final(&Scope{}, nil) })
+		f := p.bare.final
+		f.Runner, f.Action, f.Secrets = slices.Clip(f.Runner), slices.Clip(f.Action), slices.Clip(f.Secrets)
+		return f, nil, p.bare.finalErr
+	}
+	return p.final(s, stored)
+}
+
+func (p *Plan) final(s *Scope, stored json.RawMessage) (Final, []string, error) {
 	given, err := decodeObject(stored)
 	if err != nil {
 		return Final{}, nil, err

@@ -12,6 +12,7 @@ package render
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/pyre"
@@ -28,6 +29,16 @@ type Plan struct {
 	byName map[string]*param
 	schema *schema.Schema
 	secret bool // some parameter is secret
+
+	// templates says that some default is a template. Where none is, all requests
+	// that supply nothing come to the same, which is kept.
+	templates           bool
+	bareLive, bareFinal sync.Once
+	bare                struct {
+		live              json.RawMessage
+		final             Final
+		liveErr, finalErr error
+	}
 }
 
 // param is one parameter with what the runner says of it.
@@ -102,6 +113,7 @@ func (p *Plan) add(a hayate.Parameter, r *hayate.Parameter) error {
 		x.def, x.hasDef, x.tpl = v, v != nil, isTemplate(v)
 	}
 	p.secret = p.secret || x.Secret
+	p.templates = p.templates || x.tpl
 	p.params = append(p.params, x)
 	p.byName[a.Name] = x
 	return nil
