@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hayate-run/hayate/internal/expr/pyliteral"
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
@@ -143,9 +144,12 @@ func castContainer(x *param, v any, want string) (any, error) {
 			return d, nil
 		}
 	}
-	d, err := literal(s)
+	d, err := pyliteral.Parse(s)
 	if err != nil {
 		return nil, castError(x, v, want)
+	}
+	if set, ok := d.(*value.Set); ok {
+		return set.Items(), nil
 	}
 	return d, nil
 }

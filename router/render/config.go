@@ -6,6 +6,9 @@ import (
 	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
+// maxDepth bounds how deep values may be nested.
+const maxDepth = 100
+
 // Config is a pack's configuration: values with templates, and the schema that
 // says which of them are secret (StackStorm: util/config_loader.py).
 type Config struct {
@@ -45,8 +48,8 @@ func (c *Config) render(s *variables) (*value.Map, error) {
 }
 
 func (c *Config) leaf(s *variables, v, prop any, depth int) (any, error) {
-	if depth > maxLiteralDepth {
-		return nil, Errorf(Template, "the configuration is nested deeper than %d", maxLiteralDepth)
+	if depth > maxDepth {
+		return nil, Errorf(Template, "the configuration is nested deeper than %d", maxDepth)
 	}
 	pm, _ := prop.(*value.Map)
 	switch v := v.(type) {

@@ -171,7 +171,7 @@ func MaskResult(result, outputSchema json.RawMessage, outputKey string) json.Raw
 // top without a type, is followed too.
 func maskBySchema(v, s any, depth int) any {
 	sm, ok := s.(*value.Map)
-	if !ok || depth > maxLiteralDepth {
+	if !ok || depth > maxDepth {
 		return v
 	}
 	if secret, _ := sm.Get("secret"); secret == true {

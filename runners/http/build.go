@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/pyliteral"
+	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
 // build makes the request of the parameters.
@@ -120,7 +122,11 @@ func fromText(text string) ([]byte, error) {
 	if json.Valid([]byte(text)) {
 		return compact([]byte(text)), nil
 	}
-	return pythonLiteral(text)
+	v, err := pyliteral.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return value.Encode(v)
 }
 
 // multipart is a form with the file and the members of the body.

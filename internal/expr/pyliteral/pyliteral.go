@@ -1,7 +1,9 @@
-package http
+// Package pyliteral reads Python literals: what ast.literal_eval accepts of texts,
+// numbers, lists, tuples, dicts, sets, True, False and None. A text that a template
+// made of a value is such a literal, so StackStorm takes it where JSON is wanted.
+package pyliteral
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -9,24 +11,25 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/hayate-run/hayate/internal/expr/value"
 )
 
-// maxDepth bounds how deep a Python literal may be nested.
+// maxDepth bounds how deep a literal may be nested.
 const maxDepth = 200
 
-// pythonLiteral turns a Python literal (dict, list, tuple, text, number, True,
-// False, None) into JSON, in its order. A body given as text is often the text
-// form of a Python value, since that is what a template makes of one.
-func pythonLiteral(s string) ([]byte, error) {
+// Parse returns the value of a literal. Dicts keep their order. Bytes and complex
+// numbers are errors, as is anything that is computed; errors name the byte.
+func Parse(s string) (any, error) {
 	p := &literal{s: s}
-	out, err := p.value(nil, 0)
+	v, err := p.value(0)
 	if err != nil {
 		return nil, fmt.Errorf("at byte %d: %w", p.at, err)
 	}
 	if p.space(); p.at < len(p.s) {
 		return nil, fmt.Errorf("at byte %d: something follows the value", p.at)
 	}
-	return out, nil
+	return v, nil
 }
 
 // literal is a reading position.
@@ -49,7 +52,7 @@ func (p *literal) next() byte {
 	return 0
 }
 
-func (p *literal) value(out []byte, depth int) ([]byte, error) {
+func (p *literal) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, errors.New("nested too deep")
 	}
@@ -57,34 +60,33 @@ func (p *literal) value(out []byte, depth int) ([]byte, error) {
 	case c == 0:
 		return nil, errors.New("a value is missing")
 	case c == '[':
-		out, _, err := p.list(out, ']', depth)
-		return out, err
+		items, _, err := p.items(']', depth)
+		return value.List(items), err
 	case c == '(':
-		start := len(out)
-		out, commas, err := p.list(out, ')', depth)
-		if err == nil && commas == 0 && len(out) > start+2 {
-			out = append(out[:start], out[start+1:len(out)-1]...) // parentheses around one value
+		items, commas, err := p.items(')', depth)
+		if err == nil && commas == 0 && len(items) == 1 {
+			return items[0], nil // parentheses around one value
 		}
-		return out, err
+		return value.Tuple(items), err
 	case c == '{':
-		return p.dict(out, depth)
+		return p.braces(depth)
 	case c == '-' || c == '+' || c == '.' || (c >= '0' && c <= '9'):
-		return p.number(out)
+		return p.number()
 	case c == '\'' || c == '"':
-		return p.texts(out)
+		return p.texts()
 	}
 	word := p.word()
 	if rest := p.s[p.at+len(word):]; rest != "" && (rest[0] == '\'' || rest[0] == '"') {
-		return p.texts(out)
+		return p.texts()
 	}
 	p.at += len(word)
 	switch word {
 	case "None":
-		return append(out, "null"...), nil
+		return nil, nil
 	case "True":
-		return append(out, "true"...), nil
+		return true, nil
 	case "False":
-		return append(out, "false"...), nil
+		return false, nil
 	}
 	p.at -= len(word)
 	return nil, errors.New("not a literal")
@@ -97,70 +99,76 @@ func (p *literal) word() string {
 	return p.s[p.at : p.at+n]
 }
 
-// list reads items up to the closing bracket and says how many commas there were.
-func (p *literal) list(out []byte, end byte, depth int) ([]byte, int, error) {
+// items reads up to the closing bracket and says how many commas there were.
+func (p *literal) items(end byte, depth int) (out []any, commas int, err error) {
 	p.at++
-	out = append(out, '[')
-	commas, items := 0, 0
 	for p.next() != end {
-		if items > commas {
+		if len(out) > commas {
 			return nil, 0, errors.New("want a comma or the end of the list")
 		}
-		if items > 0 {
-			out = append(out, ',')
-		}
-		var err error
-		if out, err = p.value(out, depth+1); err != nil {
+		v, err := p.value(depth + 1)
+		if err != nil {
 			return nil, 0, err
 		}
-		items++
-		if p.next() == ',' {
-			p.at++
-			commas++
-		}
+		out = append(out, v)
+		commas += p.comma()
 	}
 	p.at++
-	return append(out, ']'), commas, nil
+	return out, commas, nil
 }
 
-func (p *literal) dict(out []byte, depth int) ([]byte, error) {
+// comma passes over a comma and says how many there were.
+func (p *literal) comma() int {
+	if p.next() != ',' {
+		return 0
+	}
 	p.at++
-	out = append(out, '{')
-	commas, items := 0, 0
+	return 1
+}
+
+// braces reads a dict, or a set.
+func (p *literal) braces(depth int) (any, error) {
+	p.at++
+	m := new(value.Map)
+	var set []any
+	entries, commas := 0, 0
 	for p.next() != '}' {
-		if items > commas {
+		if entries > commas {
 			return nil, errors.New("want a comma or the end of the dict")
 		}
-		if items > 0 {
-			out = append(out, ',')
-		}
-		key, err := p.value(nil, depth+1)
-		switch {
-		case err != nil:
+		key, err := p.value(depth + 1)
+		if err != nil {
 			return nil, err
+		}
+		if err := value.Hashable(key); err != nil {
+			return nil, errors.New("a list or dict cannot be a key")
+		}
+		switch {
+		case p.next() != ':' && (entries == 0 || set != nil):
+			set = append(set, key)
 		case p.next() != ':':
 			return nil, errors.New("want a colon after the key")
-		case key[0] == '[' || key[0] == '{':
-			return nil, errors.New("a list or dict cannot be a key")
-		case key[0] != '"':
-			key = jsonText(string(key))
-		}
-		p.at++
-		out = append(append(out, key...), ':')
-		if out, err = p.value(out, depth+1); err != nil {
-			return nil, err
-		}
-		items++
-		if p.next() == ',' {
+		case set != nil:
+			return nil, errors.New("a set cannot hold pairs")
+		default:
 			p.at++
-			commas++
+			v, err := p.value(depth + 1)
+			if err != nil {
+				return nil, err
+			}
+			m.Set(key, v)
 		}
+		entries++
+		commas += p.comma()
 	}
 	p.at++
-	return append(out, '}'), nil
+	if set != nil {
+		return value.NewSet(set...), nil
+	}
+	return m, nil
 }
 
-func (p *literal) number(out []byte) ([]byte, error) {
+func (p *literal) number() (any, error) {
 	n := 0
 	rest := p.s[p.at:]
 	for n < len(rest) {
@@ -179,7 +187,7 @@ func (p *literal) number(out []byte) ([]byte, error) {
 			return nil, fmt.Errorf("%q has a leading zero", word)
 		}
 		p.at += n
-		return i.Append(out, 10), nil
+		return value.BigInt(i), nil
 	}
 	if strings.ContainsAny(text, "xXpPnN") {
 		return nil, fmt.Errorf("%q is not a number", word)
@@ -189,15 +197,11 @@ func (p *literal) number(out []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%q is not a number", word)
 	}
 	p.at += n
-	raw, err := json.Marshal(f)
-	if err == nil && !strings.ContainsAny(string(raw), ".e") {
-		raw = append(raw, ".0"...)
-	}
-	return append(out, raw...), err
+	return f, nil
 }
 
 // texts reads a text; texts that follow one another are one.
-func (p *literal) texts(out []byte) ([]byte, error) {
+func (p *literal) texts() (any, error) {
 	var b strings.Builder
 	for {
 		word := ""
@@ -221,7 +225,7 @@ func (p *literal) texts(out []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return append(out, jsonText(b.String())...), nil
+	return b.String(), nil
 }
 
 func (p *literal) text(b *strings.Builder, raw bool) error {
