@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/internal/schema"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 )
@@ -121,6 +122,10 @@ func (r *reader) checkCriteria(criteria *yamldoc.Node, what string) {
 // the pack's own.
 func (r *reader) checkTriggerParameters(trigger *yamldoc.Node) {
 	ref := hayate.Ref(text(trigger.Get("type")))
+	if cron.IsTimer(string(ref)) {
+		r.checkTimer(trigger, trigger.Get("parameters"), string(ref))
+		return
+	}
 	t := r.triggerType(ref)
 	if t == nil || t.ParametersSchema == nil {
 		return
@@ -137,9 +142,6 @@ func (r *reader) checkTriggerParameters(trigger *yamldoc.Node) {
 	}
 	_, err = s.Complete(value)
 	r.schemaErrors(given, err, "the parameters of "+string(ref))
-	if ref == cronTimer && given != trigger {
-		r.checkCron(given)
-	}
 }
 
 // schemaErrors reports what a schema refuses, at the values it refuses.

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
 // The trigger types that Parse knows.
@@ -36,6 +37,8 @@ const maxInterval = 100 * 365 * 24 * time.Hour
 type Error struct {
 	Field string // "" where it is about all of them
 	Text  string
+	// Unknown says that timers of the type have no such parameter.
+	Unknown bool
 }
 
 // Error gives "field: text".
@@ -47,7 +50,7 @@ func (e *Error) Error() string {
 }
 
 func bad(field, format string, args ...any) error {
-	return &Error{field, fmt.Sprintf(format, args...)}
+	return &Error{Field: field, Text: fmt.Sprintf(format, args...)}
 }
 
 // Schedule says when a timer ticks. It is immutable and made by Parse; the zero
@@ -140,7 +143,7 @@ var Misfires = []string{string(Skip), string(Once), string(All)}
 func misfireOf(v any) (Misfire, error) {
 	name, _ := v.(string)
 	if !slices.Contains(Misfires, name) {
-		return "", bad("misfire", "found %s%s want one of %s", shown(v), or(nearest(name, Misfires), ","), strings.Join(Misfires, ", "))
+		return "", bad("misfire", "found %s%s want one of %s", shown(v), or(yamldoc.Suggest(name, Misfires), ","), strings.Join(Misfires, ", "))
 	}
 	return Misfire(name), nil
 }
@@ -198,29 +201,11 @@ func only(m map[string]any, known ...string) error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(m)) {
 		if !slices.Contains(known, name) {
-			errs = append(errs, bad(name, "unknown parameter%s; known are %s", nearest(name, known), strings.Join(known, ", ")))
+			text := fmt.Sprintf("unknown parameter%s Known are %s", or(yamldoc.Suggest(name, known), "."), strings.Join(known, ", "))
+			errs = append(errs, &Error{Field: name, Text: text, Unknown: true})
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// nearest suggests the known word that shares the longest beginning with what
-// was written, if that is at least two letters.
-func nearest(written string, known []string) string {
-	best, most := "", 1
-	for _, k := range known {
-		n := 0
-		for n < len(k) && n < len(written) && written[n]|0x20 == k[n] {
-			n++
-		}
-		if n > most {
-			best, most = k, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(", did you mean %q?", best)
 }
 
 var units = map[string]time.Duration{
@@ -236,7 +221,7 @@ func (s *Schedule) readInterval(m map[string]any) error {
 	case m["unit"] == nil:
 		errs = append(errs, bad("unit", "is missing, want one of %s", strings.Join(known, ", ")))
 	case !ok:
-		errs = append(errs, bad("unit", "found %s%s want one of %s", shown(m["unit"]), or(nearest(name, known), ","), strings.Join(known, ", ")))
+		errs = append(errs, bad("unit", "found %s%s want one of %s", shown(m["unit"]), or(yamldoc.Suggest(name, known), ","), strings.Join(known, ", ")))
 	}
 	if !ok {
 		name, unit = "units", time.Hour

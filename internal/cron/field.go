@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
 // The fields of a cron timer, most significant first, as APScheduler orders them.
@@ -167,7 +168,7 @@ func (f *fields) addNames(field int, part, from, to string) error {
 	a, b := index(names, from), index(names, to)
 	for i, n := range []string{from, to} {
 		if []int{a, b}[i] < 0 {
-			return bad(fieldNames[field], "unknown name %q%s want one of %s", n, or(nearest(n, names), ","), strings.Join(names, ", "))
+			return bad(fieldNames[field], "unknown name %q%s want one of %s", n, or(yamldoc.Suggest(n, names), ","), strings.Join(names, ", "))
 		}
 	}
 	if a > b {
@@ -197,6 +198,9 @@ func numbers(field int, part string, m []string) (span, error) {
 		}
 		n, err := strconv.Atoi(m[i+1])
 		if err != nil || (i < 2 && (n < least[field] || n > most[field])) {
+			if m[i+1] == part {
+				return s, bad(name, "%s is out of range, want %d to %d", part, least[field], most[field])
+			}
 			return s, bad(name, "%s in %q is out of range, want %d to %d", m[i+1], part, least[field], most[field])
 		}
 		*into = n
