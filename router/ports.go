@@ -360,6 +360,28 @@ type Leases interface {
 	Release(ctx context.Context, name, owner string) error
 }
 
+// Timers keeps what timers must remember over restarts. Writers are fenced: each
+// carries the token of the lease under which it ticks.
+type Timers interface {
+	// TimerStates returns the states, ordered by ID.
+	TimerStates(ctx context.Context) ([]TimerState, error)
+	// PutTimers stores states, each replacing the one of its ID; the same twice is
+	// fine. ErrConflict says that a state was written under a greater token: it
+	// stays, and whether the others of the call were stored is open.
+	PutTimers(ctx context.Context, states ...TimerState) error
+	// DropTimers forgets timers. Those that are not there, or were written under a
+	// greater token, are ignored.
+	DropTimers(ctx context.Context, token int64, ids ...string) error
+}
+
+// TimerState is what is remembered of a timer. Times are whole microseconds.
+type TimerState struct {
+	ID     string    `json:"id"`
+	Token  int64     `json:"token"`  // of the lease under which it was written
+	Anchor time.Time `json:"anchor"` // when the timer was begun: intervals are counted from it
+	Done   time.Time `json:"done"`   // ticks up to here have been dealt with
+}
+
 // Blobs keep large payloads, results and pack bundles by content.
 type Blobs interface {
 	// Put stores the bytes and returns their reference; the same bytes twice are

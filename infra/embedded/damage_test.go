@@ -184,11 +184,37 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 	alter(t, dir, "UPDATE meta SET value=99 WHERE name='format'")
 	_, err := embedded.Open(embedded.Config{Dir: dir})
-	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 2") {
+	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 3") {
 		t.Errorf("Open gives %v, want a refusal that names both formats", err)
 	}
-	alter(t, dir, "UPDATE meta SET value=2 WHERE name='format'")
+	alter(t, dir, "UPDATE meta SET value=3 WHERE name='format'")
 	open(t, dir)
+}
+
+func TestOlderFormatIsBroughtForward(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := open(t, dir)
+	key := router.Key{Scope: "system", Name: "x"}
+	if err := s.Datastore().Set(t.Context(), key, router.Item{Value: "kept"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	alter(t, dir, "DROP TABLE timers; DROP TABLE journal; UPDATE meta SET value=1 WHERE name='format'")
+	for range 2 { // the second time there is nothing left to do
+		s = open(t, dir)
+		if err := s.Timers().PutTimers(t.Context(), router.TimerState{ID: "x"}); err != nil {
+			t.Errorf("a store of format 1 has no timers: %v", err)
+		}
+		if got, err := s.Datastore().Get(t.Context(), time.Now(), key); err != nil || got[key].Value != "kept" {
+			t.Errorf("a store of format 1 held %v, %v; want what was in it", got, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestDirectoryThatCannotBeWritten(t *testing.T) {

@@ -12,22 +12,30 @@ import (
 
 // format is the version of the layout on disk. migrations[i] leads from format
 // i+1 to i+2; a directory of a newer format is refused.
-const format = 2
+const format = 3
 
 // migration changes the layout by one version, in one transaction with the
 // number that says so.
 type migration func(*sql.Tx) error
 
 var migrations = []migration{
-	// 2: commits of events, executions and runs write the journal first.
-	func(tx *sql.Tx) error {
-		_, err := tx.Exec(journalTable)
+	adding(journalTable), // 2: commits of events, executions and runs write the journal first
+	adding(timersTable),  // 3: timers remember their last ticks
+}
+
+// adding is a migration that only adds to the layout.
+func adding(sqlText string) migration {
+	return func(t *sql.Tx) error {
+		_, err := t.Exec(sqlText)
 		return err
-	},
+	}
 }
 
 // journalTable holds what is committed and not yet in the other tables (pending.go).
 const journalTable = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"
+
+// timersTable holds what timers remember (timers.go).
+const timersTable = "CREATE TABLE timers(id TEXT PRIMARY KEY, token INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
 
 // Numbers of rows (seq) are microseconds since 1970, increased where the clock
 // stands still or goes back: rows are in the order in which they were written,
@@ -67,7 +75,7 @@ CREATE TABLE pairs(scope TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, 
   PRIMARY KEY(scope, user, name)) WITHOUT ROWID;
 CREATE INDEX pairs_expires ON pairs(expires) WHERE expires IS NOT NULL;
 CREATE TABLE leases(name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, token INTEGER NOT NULL) WITHOUT ROWID;
-`
+` + timersTable
 
 // create lays out a fresh database file. The page size and incremental vacuum
 // can only be set while it is empty and not yet in WAL mode. It is made under

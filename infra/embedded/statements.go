@@ -32,6 +32,7 @@ type writeStatements struct {
 	addRun, setRun, runVersion, addEntries, addLine                              *sql.Stmt
 	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
 	lease, putLease                                                              *sql.Stmt
+	timer, putTimer, dropTimer                                                   *sql.Stmt
 	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt                 *sql.Stmt
 	treeExecutions                                                               *sql.Stmt
 	dropEvent, dropExecution, dropRun, dropEntries, dropLines                    *sql.Stmt
@@ -78,6 +79,9 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"DELETE FROM pairs WHERE scope=? AND user=? AND name=?":                                  &w.dropPair,
 		"SELECT owner, until, token FROM leases WHERE name=?":                                    &w.lease,
 		"INSERT OR REPLACE INTO leases(name, owner, until, token) VALUES(?,?,?,?)":               &w.putLease,
+		"SELECT token FROM timers WHERE id=?":                                                    &w.timer,
+		"INSERT OR REPLACE INTO timers(id, token, body) VALUES(?,?,?)":                           &w.putTimer,
+		"DELETE FROM timers WHERE id=? AND token<=?":                                             &w.dropTimer,
 
 		"DELETE FROM events WHERE seq=?":                                   &w.dropEvent,
 		"DELETE FROM executions WHERE seq=?":                               &w.dropExecution,
@@ -98,7 +102,7 @@ type readers struct {
 
 	key, run, entries, lines, execution, event *sql.Stmt
 	duty, due                                  *sql.Stmt
-	documents, revision, pair                  *sql.Stmt
+	documents, revision, pair, timers          *sql.Stmt
 }
 
 // prepare prepares what is asked all the time on the quick handle, so that it
@@ -121,6 +125,7 @@ func (r *readers) prepare(db, quick *sql.DB) error {
 		"SELECT id FROM runs WHERE wake<=? ORDER BY wake LIMIT ?":                                                                     &r.due,
 		"SELECT revision FROM documents ORDER BY revision DESC LIMIT 1":                                                               &r.revision,
 		"SELECT kind, ref, revision, deleted, body FROM documents WHERE revision>? AND (?='' OR kind=?) ORDER BY revision, kind, ref": &r.documents,
+		"SELECT body FROM timers ORDER BY id":                                                                                         &r.timers,
 	})
 }
 

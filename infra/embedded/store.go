@@ -161,6 +161,9 @@ func (s *Store) Datastore() *Datastore { return &Datastore{s} }
 // Leases returns the leases of the directory.
 func (s *Store) Leases() *Leases { return &Leases{s} }
 
+// Timers returns what the timers of the directory remember.
+func (s *Store) Timers() *Timers { return &Timers{s} }
+
 // Close writes what need not have been durable yet and frees the directory.
 // Calls that wait end with ErrBusy. Twice is fine.
 func (s *Store) Close() error {

@@ -79,6 +79,17 @@ func TestDatastore(t *testing.T) {
 	})
 }
 
+func TestTimers(t *testing.T) {
+	t.Parallel()
+	routertest.TestTimers(t, func(t *testing.T) routertest.TimersUnderTest {
+		dir := t.TempDir()
+		s := open(t, dir)
+		return routertest.TimersUnderTest{Timers: s.Timers(), Close: s.Close, Reopen: func(t *testing.T) router.Timers {
+			return reopen(t, s, dir).Timers()
+		}}
+	})
+}
+
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	routertest.TestLeases(t, func(t *testing.T) router.Leases { return open(t, t.TempDir()).Leases() })

@@ -39,6 +39,14 @@ func TestDatastore(t *testing.T) {
 	})
 }
 
+func TestTimers(t *testing.T) {
+	t.Parallel()
+	routertest.TestTimers(t, func(*testing.T) routertest.TimersUnderTest {
+		k := memory.NewTimers()
+		return routertest.TimersUnderTest{Timers: k, Close: k.Close}
+	})
+}
+
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	routertest.TestLeases(t, func(*testing.T) router.Leases { return memory.NewLeases() })

@@ -109,6 +109,17 @@ func TestDatastore(t *testing.T) {
 	})
 }
 
+func TestTimers(t *testing.T) {
+	t.Parallel()
+	routertest.TestTimers(t, func(t *testing.T) routertest.TimersUnderTest {
+		uri := database(t)
+		s := open(t, uri)
+		return routertest.TimersUnderTest{Timers: s.Timers(), Close: s.Close, Reopen: func(t *testing.T) router.Timers {
+			return open(t, uri).Timers()
+		}}
+	})
+}
+
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	routertest.TestLeases(t, func(t *testing.T) router.Leases { return open(t, database(t)).Leases() })

@@ -60,7 +60,7 @@ type Store struct {
 	db     *mongo.Database
 	me     string // tells this process's dispatches from those of others
 
-	events, execs, runs, lines, blobs, chunks, docs, keys, leases, meta *mongo.Collection
+	events, execs, runs, lines, blobs, chunks, docs, keys, leases, timers, meta *mongo.Collection
 	// relaxed is execs for marks that may be lost: acknowledged by the primary alone.
 	relaxed *mongo.Collection
 
@@ -111,7 +111,7 @@ func New(c Config) (*Store, error) {
 	s := &Store{log: c.Log, now: c.Now, poll: c.Poll, client: client, db: db, me: hex.EncodeToString(b),
 		events: db.Collection("events"), execs: db.Collection("executions"), runs: db.Collection("runs"),
 		lines: db.Collection("lines"), blobs: db.Collection("blobs"), chunks: db.Collection("chunks"),
-		docs: db.Collection("registry"), keys: db.Collection("keys"), leases: db.Collection("leases"),
+		docs: db.Collection("registry"), keys: db.Collection("keys"), leases: db.Collection("leases"), timers: db.Collection("timers"),
 		meta:    db.Collection("meta"),
 		relaxed: db.Collection("executions", options.Collection().SetWriteConcern(writeconcern.W1())),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
@@ -230,6 +230,9 @@ func (s *Store) Datastore() *Datastore { return &Datastore{s} }
 
 // Leases returns the leases of the database.
 func (s *Store) Leases() *Leases { return &Leases{s} }
+
+// Timers returns what the timers of the database remember.
+func (s *Store) Timers() *Timers { return &Timers{s} }
 
 // closeTimeout bounds how long Close waits for calls that are under way.
 const closeTimeout = 5 * time.Second
