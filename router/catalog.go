@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
@@ -49,10 +50,12 @@ type catalog struct {
 	actions        map[hayate.Ref]*boundAction
 	rules          map[hayate.Ref]*hayate.Rule // all, enabled or not
 	triggers       map[hayate.Ref]*hayate.TriggerType
-	set            *rules.Set      // the enabled ones
-	webhooks       map[string]bool // urls that enabled rules wait for
-	inquiryTrigger bool            // some enabled rule waits for core.st2.generic.inquiry
-	actionTrigger  bool            // some enabled rule waits for core.st2.generic.actiontrigger
+	set            *rules.Set        // the enabled ones
+	webhooks       map[string]bool   // urls that enabled rules wait for
+	inquiryTrigger bool              // some enabled rule waits for core.st2.generic.inquiry
+	actionTrigger  bool              // some enabled rule waits for core.st2.generic.actiontrigger
+	timers         map[string]*timer // those that enabled rules wait for, by id
+	loaded         bool              // by Load: what is not here is registered nowhere
 }
 
 // boundAction is an action with its runner and the plan for its parameters.
@@ -87,8 +90,10 @@ func (r *Router) Load(ctx context.Context, c Content) error {
 	}
 	cat, err := r.build(c, over)
 	if cat != nil {
+		cat.loaded = true
 		r.cat.Store(cat)
 		r.content = c
+		r.pokeTimers()
 	}
 	return err
 }
@@ -144,12 +149,15 @@ func (r *Router) build(c Content, over []Document) (*catalog, error) {
 		return nil, errors.Join(errs...)
 	}
 	cat.set = set
-	cat.index(enabled)
+	if err := cat.index(enabled, r.cfg.Zone); err != nil {
+		errs = append(errs, err)
+	}
 	return cat, errors.Join(errs...)
 }
 
-// index notes what the enabled rules wait for beyond events as such.
-func (c *catalog) index(enabled []hayate.Rule) {
+// index notes what the enabled rules wait for beyond events as such. The error
+// tells which of them wait for a timer that is wrong; the others are noted.
+func (c *catalog) index(enabled []hayate.Rule, zone *time.Location) error {
 	c.webhooks, c.actionTrigger, c.inquiryTrigger = map[string]bool{}, false, false
 	for i := range enabled {
 		t := enabled[i].Trigger
@@ -165,6 +173,9 @@ func (c *catalog) index(enabled []hayate.Rule) {
 			}
 		}
 	}
+	var err error
+	c.timers, err = timersOf(enabled, zone)
+	return err
 }
 
 // bind joins an action with its runner.
@@ -306,8 +317,11 @@ func (r *Router) SetRuleEnabled(ctx context.Context, ref hayate.Ref, on bool) (h
 		return hayate.Rule{}, fmt.Errorf("set rule %s: %w", ref, err)
 	}
 	next.set = set
-	next.index(enabled)
+	if err := next.index(enabled, r.cfg.Zone); err != nil {
+		r.log.Warn("timers that do not tick", "err", err)
+	}
 	r.cat.Store(&next)
+	r.pokeTimers()
 	return rule, nil
 }
 

@@ -380,6 +380,8 @@ type TimerState struct {
 	Token  int64     `json:"token"`  // of the lease under which it was written
 	Anchor time.Time `json:"anchor"` // when the timer was begun: intervals are counted from it
 	Done   time.Time `json:"done"`   // ticks up to here have been dealt with
+	// Last is the newest tick that became an event; zero where none did.
+	Last time.Time `json:"last,omitzero"`
 }
 
 // Blobs keep large payloads, results and pack bundles by content.

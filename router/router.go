@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/rules"
 )
@@ -53,9 +54,11 @@ type Config struct {
 	// SoleOwner says that no other process works on the store: all attempts that
 	// are running when Run starts were lost with the process before.
 	SoleOwner bool
-	// Leases let one of several processes sweep at a time. Default: this one does,
-	// whoever else may.
+	// Leases let one of several processes sweep at a time, and timers tick. Default:
+	// this one does, whoever else may.
 	Leases Leases
+	// Timers remembers the ticks of timers. Without it they do not tick.
+	Timers Timers
 	// SharedQueue says that the queue outlives this process and is shared with
 	// others: what was dispatched is in it, unless it lost it.
 	SharedQueue bool
@@ -80,6 +83,13 @@ type Config struct {
 	Retention time.Duration
 	// RetainCount bounds the finished events and executions kept. Default 0: no bound.
 	RetainCount int
+	// Zone is the time zone of timers that name none. Default UTC.
+	Zone *time.Location
+	// TimerMisfire says what becomes of ticks that were missed while nothing ran,
+	// where the timer does not say it. Default cron.Skip.
+	TimerMisfire cron.Misfire
+	// TimerGrace is how late a tick may come and still count as in time. Default 1 minute.
+	TimerGrace time.Duration
 	// OnLost is called for each attempt of this host whose worker died, before
 	// the execution is settled, so that leftovers can be ended. Default: nothing.
 	OnLost func(hayate.Execution)
@@ -121,7 +131,9 @@ type Router struct {
 	closing     atomic.Bool   // Run has ended: timers fire no more
 	nudged      chan struct{} // a token in it: sweep now
 	leading     atomic.Bool   // this process holds the sweeper's lease
-	metrics     Metrics
+	// timersChanged wakes the loop of the timers.
+	timersChanged chan struct{}
+	metrics       Metrics
 }
 
 // New returns a Router, or an error that names everything missing. It starts
@@ -167,6 +179,7 @@ func New(c Config) (*Router, error) {
 	r.active.init()
 	r.finishing = make(chan struct{}, maxFinishing)
 	r.nudged = make(chan struct{}, 1)
+	r.timersChanged = make(chan struct{}, 1)
 	cat, err := r.build(Content{}, nil)
 	if err != nil {
 		errs = append(errs, err)
@@ -202,6 +215,9 @@ func (c *Config) setDefaults() {
 	setDefault(&c.MaxEvent, 1<<20)
 	setDefault(&c.InlineResult, 256<<10)
 	setDefault(&c.Retention, 30*24*time.Hour)
+	setDefault(&c.Zone, time.UTC)
+	setDefault(&c.TimerMisfire, cron.Skip)
+	setDefault(&c.TimerGrace, time.Minute)
 	if c.OnLost == nil {
 		c.OnLost = func(hayate.Execution) {}
 	}
@@ -243,6 +259,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	if !r.cfg.NoUpkeep {
 		g.Go(func() error { return r.sweepLoop(gctx) })
 		g.Go(func() error { return r.purgeLoop(gctx) })
+		g.Go(func() error { return r.timerLoop(gctx) })
 	}
 	<-gctx.Done()
 	stopping := time.AfterFunc(drain, r.active.stopAll)

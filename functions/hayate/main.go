@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // timers and templates name time zones, also where the host has none
 
 	"github.com/hayate-run/hayate/infra/cli"
 )

@@ -32,6 +32,7 @@ type node struct {
 	datastore router.Datastore
 	blobs     router.Blobs
 	leases    router.Leases
+	timers    router.Timers
 	secrets   router.Secrets
 	ready     func(context.Context) error // whether the store takes writes
 }
@@ -63,7 +64,7 @@ func openOwn(s settings.Settings, keys string, log *slog.Logger) (*node, error) 
 		return nil, err
 	}
 	n := &node{log: log, roles: s.Roles, store: store, queue: store.Queue(), registry: store.Registry(), datastore: store.Datastore(),
-		blobs: store.Blobs(), ready: storeReady(store)}
+		blobs: store.Blobs(), timers: store.Timers(), ready: storeReady(store)}
 	if n.secrets, err = keyfile.Open(keys); err != nil {
 		n.close()
 		return nil, err
@@ -78,7 +79,7 @@ func (n *node) openShared(ctx context.Context, s settings.Settings, keys string)
 		return err
 	}
 	n.store, n.queue, n.registry, n.datastore, n.blobs = store, store.Queue(), store.Registry(), store.Datastore(), store.Blobs()
-	n.leases, n.ready = store.Leases(), store.Ready
+	n.leases, n.timers, n.ready = store.Leases(), store.Timers(), store.Ready
 	secrets, err := keyfile.Open(keys)
 	if err != nil {
 		return err

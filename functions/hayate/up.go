@@ -21,6 +21,7 @@ import (
 	"github.com/hayate-run/hayate/infra/httpapi"
 	"github.com/hayate-run/hayate/infra/settings"
 	"github.com/hayate-run/hayate/infra/systemd"
+	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/runners/all"
@@ -68,6 +69,7 @@ func newRouter(s settings.Settings, n *node, log *slog.Logger) (*router.Router, 
 	workers, targets := n.work(s)
 	return router.New(router.Config{
 		Store: n.store, Queue: n.queue, Registry: n.registry, Datastore: n.datastore, Blobs: n.blobs, Leases: n.leases,
+		Timers: n.timers, Zone: s.Timezone, TimerMisfire: cron.Misfire(s.TimerMisfire), TimerGrace: s.TimerGrace,
 		Secrets: n.secrets, Log: log, SoleOwner: !n.shared, SharedQueue: n.broker != nil, NoUpkeep: !n.has("router"),
 		Workers: workers, Targets: targets, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,

@@ -23,6 +23,7 @@ type timer struct {
 	Token  int64  `bson:"t"`
 	Anchor int64  `bson:"a"`
 	Done   int64  `bson:"d"`
+	Last   int64  `bson:"l,omitempty"`
 }
 
 // TimerStates implements router.Timers.
@@ -40,7 +41,7 @@ func (k *Timers) TimerStates(ctx context.Context) ([]router.TimerState, error) {
 	}
 	out := make([]router.TimerState, len(docs))
 	for i, d := range docs {
-		out[i] = router.TimerState{ID: d.ID, Token: d.Token, Anchor: instant(d.Anchor), Done: instant(d.Done)}
+		out[i] = router.TimerState{ID: d.ID, Token: d.Token, Anchor: instant(d.Anchor), Done: instant(d.Done), Last: instant(d.Last)}
 	}
 	return out, nil
 }
@@ -60,7 +61,7 @@ func (k *Timers) PutTimers(ctx context.Context, states ...router.TimerState) err
 		// of the same _id is refused.
 		writes[i] = mongo.NewReplaceOneModel().SetUpsert(true).
 			SetFilter(bson.D{{Key: "_id", Value: st.ID}, {Key: "t", Value: bson.D{{Key: "$lte", Value: st.Token}}}}).
-			SetReplacement(&timer{st.ID, st.Token, micros(st.Anchor), micros(st.Done)})
+			SetReplacement(&timer{st.ID, st.Token, micros(st.Anchor), micros(st.Done), micros(st.Last)})
 	}
 	_, err := k.s.timers.BulkWrite(ctx, writes, options.BulkWrite().SetOrdered(false))
 	switch {

@@ -50,6 +50,9 @@ type Settings struct {
 	QueueKey       string
 	Keys           string
 	ReadyDelay     time.Duration
+	Timezone       *time.Location
+	TimerMisfire   string
+	TimerGrace     time.Duration
 	// Webhooks are the signatures of incoming webhooks; they stand in the file only.
 	Webhooks map[string]Webhook
 }
@@ -89,6 +92,9 @@ func List() []Setting {
 		{"drain", "30s", "time that running actions get to end when the server stops", duration(func(s *Settings) *time.Duration { return &s.Drain }, 0)},
 		{"retention", "30d", "age at which finished events and executions are removed; 0 keeps them for ever", duration(func(s *Settings) *time.Duration { return &s.Retention }, 0)},
 		{"retain-count", "0", "most finished events and executions to keep, each; 0 has no bound", number(func(s *Settings) *int { return &s.RetainCount }, 0)},
+		{"timezone", "UTC", "time zone of timers that name none: a name of the IANA database, such as Asia/Tokyo", zone(func(s *Settings) **time.Location { return &s.Timezone })},
+		{"timer-misfire", "skip", "what becomes of ticks that a timer missed while nothing ran, unless its rule says it: skip, once (the newest comes late), all", oneOf(func(s *Settings) *string { return &s.TimerMisfire }, "skip", "once", "all")},
+		{"timer-grace", "1m", "how late a tick may come and still count as in time", duration(func(s *Settings) *time.Duration { return &s.TimerGrace }, time.Second)},
 		{"max-body", "1MiB", "largest request body", size(func(s *Settings) *int { return &s.MaxBody })},
 		{"max-event", "1MiB", "largest data of an event", size(func(s *Settings) *int { return &s.MaxEvent })},
 		{"max-in-flight", "512", "requests handled at the same time; beyond it the answer is 429", number(func(s *Settings) *int { return &s.MaxInFlight }, 1)},
@@ -351,6 +357,19 @@ func boolean(p func(*Settings) *bool) func(*Settings, string) error {
 			return fmt.Errorf("found %q, want true or false", v)
 		}
 		*p(s) = b
+		return nil
+	}
+}
+
+// zone reads the name of a time zone. The host's own is not taken: which one that
+// is depends on where the server runs.
+func zone(p func(*Settings) **time.Location) func(*Settings, string) error {
+	return func(s *Settings, v string) error {
+		loc, err := time.LoadLocation(v)
+		if err != nil || v == "" || v == "Local" {
+			return fmt.Errorf("found %q, want a time zone of the IANA database, such as UTC, Asia/Tokyo or Europe/Berlin", v)
+		}
+		*p(s) = loc
 		return nil
 	}
 }

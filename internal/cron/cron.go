@@ -282,6 +282,7 @@ func (s *Schedule) readMoment(v any) error {
 	for _, form := range dateForms {
 		for _, offset := range offsetForms {
 			t, err := time.Parse(form+offset, text)
+			t = t.Truncate(time.Microsecond) // as exact as Python's dates
 			switch {
 			case err != nil:
 				continue

@@ -36,14 +36,14 @@ func TestTimers(t *testing.T, open func(t *testing.T) TimersUnderTest) {
 }
 
 func timerState(id string, token int64, done int) router.TimerState {
-	return router.TimerState{ID: id, Token: token, Anchor: after(0), Done: after(done).Add(7 * time.Microsecond)}
+	return router.TimerState{ID: id, Token: token, Anchor: after(0), Done: after(done).Add(7 * time.Microsecond), Last: after(done).Add(-time.Second)}
 }
 
 func wantTimers(t *testing.T, k router.Timers, want ...router.TimerState) {
 	t.Helper()
 	got, err := k.TimerStates(ctx(t))
 	same := func(a, b router.TimerState) bool {
-		return a.ID == b.ID && a.Token == b.Token && a.Anchor.Equal(b.Anchor) && a.Done.Equal(b.Done)
+		return a.ID == b.ID && a.Token == b.Token && a.Anchor.Equal(b.Anchor) && a.Done.Equal(b.Done) && a.Last.Equal(b.Last)
 	}
 	if err != nil || !slices.EqualFunc(got, want, same) {
 		t.Errorf("TimerStates gave %+v, %v; want %+v", got, err, want)
