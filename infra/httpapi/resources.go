@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/router"
 )
 
@@ -30,6 +32,16 @@ type rule struct {
 	Mode        string              `json:"mode,omitempty"`
 	Tags        json.RawMessage     `json:"tags"`
 	Source      string              `json:"metadata_file,omitempty"`
+	// Timer is the timer that an enabled rule waits for; only where one rule is shown.
+	Timer *ruleTimer `json:"timer,omitempty"`
+}
+
+// ruleTimer tells when a rule's timer ticks.
+type ruleTimer struct {
+	ID       string      `json:"id"`
+	Timezone string      `json:"timezone"`
+	Last     time.Time   `json:"last,omitzero"`
+	Next     []time.Time `json:"next"`
 }
 
 func viewRule(x *hayate.Rule) rule {
@@ -111,7 +123,19 @@ func (s *Server) getRule(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.answer(w, http.StatusOK, viewRule(&x))
+	out := viewRule(&x)
+	if cron.IsTimer(x.Trigger.Type) {
+		timers, err := s.Router.Timers(r.Context(), 3)
+		if err != nil {
+			return err
+		}
+		for i := range timers {
+			if t := &timers[i]; waits(t, x.Ref()) {
+				out.Timer = &ruleTimer{t.ID, t.Zone, t.Last, t.Next}
+			}
+		}
+	}
+	s.answer(w, http.StatusOK, out)
 	return nil
 }
 
