@@ -29,7 +29,7 @@ func (c *clock) set(text string) {
 	if err != nil {
 		panic(err) // a test's own text
 	}
-	c.ahead.Store(int64(at.Sub(time.Now())))
+	c.ahead.Store(int64(time.Until(at)))
 }
 
 // timerWorld is a router whose timers tick, by a clock of its own.
