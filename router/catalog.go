@@ -288,10 +288,21 @@ func (r *Router) SetRuleEnabled(ctx context.Context, ref hayate.Ref, on bool) (h
 	if _, err := r.registry.Put(ctx, Document{DocumentKey: DocumentKey{Kind: registryRule, Ref: string(ref)}, Body: body}); err != nil {
 		return hayate.Rule{}, fmt.Errorf("set rule %s: %w", ref, err)
 	}
+	return r.switchRule(ref, on)
+}
+
+// switchRule puts a rule's switch into effect in this process.
+func (r *Router) switchRule(ref hayate.Ref, on bool) (hayate.Rule, error) {
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	old := r.cat.Load()
+	if old.rules[ref] == nil {
+		return hayate.Rule{}, fmt.Errorf("set rule %s: %w", ref, hayate.ErrNotFound)
+	}
 	rule := *old.rules[ref]
+	if rule.Enabled == on {
+		return rule, nil
+	}
 	rule.Enabled = on
 	next := *old
 	next.rules = make(map[hayate.Ref]*hayate.Rule, len(old.rules))
@@ -323,6 +334,40 @@ func (r *Router) SetRuleEnabled(ctx context.Context, ref hayate.Ref, on bool) (h
 	r.cat.Store(&next)
 	r.pokeTimers()
 	return rule, nil
+}
+
+// followRules puts into effect what other processes switch, until ctx ends.
+func (r *Router) followRules(ctx context.Context) error {
+	var since int64
+	for {
+		docs, newest, err := r.registry.List(ctx, registryRule, since)
+		if err == nil {
+			for _, d := range docs {
+				r.follow(&d)
+			}
+			since = max(since, newest)
+			err = r.registry.Wait(ctx, since)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			r.log.Warn("changes of rules by other processes not read, will repeat", "err", err)
+			if !pause(ctx, time.Second) {
+				return ctx.Err()
+			}
+		}
+	}
+}
+
+func (r *Router) follow(d *Document) {
+	var o override
+	if d.Deleted || json.Unmarshal(d.Body, &o) != nil || o.Enabled == nil {
+		return
+	}
+	if _, err := r.switchRule(hayate.Ref(d.Ref), *o.Enabled); err != nil && !errors.Is(err, hayate.ErrNotFound) {
+		r.log.Error("change of a rule by another process", "rule", d.Ref, "err", err)
+	}
 }
 
 // boundRunner is a runner type with what serves it.

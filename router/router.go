@@ -256,6 +256,9 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 		g.Go(func() error { return r.work(gctx) })
 	}
 	g.Go(func() error { return r.keepAlive(gctx) })
+	if !r.cfg.SoleOwner {
+		g.Go(func() error { return r.followRules(gctx) })
+	}
 	if !r.cfg.NoUpkeep {
 		g.Go(func() error { return r.sweepLoop(gctx) })
 		g.Go(func() error { return r.purgeLoop(gctx) })

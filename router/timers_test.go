@@ -372,6 +372,39 @@ func TestOneOfSeveralRoutersTicks(t *testing.T) {
 	})
 }
 
+func TestARuleThatAnotherRouterSwitchesTicks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		c.set("2026-11-24T10:00:00Z")
+		off := timerRule("job", cron.IntervalTimer, everySecond)
+		off.Enabled = false
+		first := timerWorld(t, &c, func(cfg *router.Config) { cfg.SoleOwner = false })
+		first.load(timerContent(off))
+		first.running()
+		// The second never holds the lease: it performs no upkeep.
+		second := timerWorld(t, &c, func(cfg *router.Config) {
+			like(first)(cfg)
+			cfg.NoUpkeep = true
+		})
+		second.load(timerContent(off))
+		second.running()
+		time.Sleep(10 * time.Second)
+		for i, on := range []bool{true, false} {
+			if _, err := second.SetRuleEnabled(t.Context(), "test.job", on); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3*time.Second + 500*time.Millisecond)
+			synctest.Wait()
+			if r, err := first.Rule("test.job"); err != nil || r.Enabled != on {
+				t.Errorf("the rule is enabled: %v, %v; want %v", r.Enabled, err, on)
+			}
+			if n := len(first.ticks()); n != 3 {
+				t.Errorf("%d ticks came after switch %d, want 3", n, i)
+			}
+		}
+	})
+}
+
 // cut is a keeper of timers that fails after each write that it has made, until
 // it is told not to: a process that dies between an event and its note.
 type cut struct {
