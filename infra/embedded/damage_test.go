@@ -191,7 +191,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	open(t, dir)
 }
 
-func TestOlderFormatIsBroughtForward(t *testing.T) {
+func TestASecondFormatIsMigrated(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, dir)
@@ -202,11 +202,11 @@ func TestOlderFormatIsBroughtForward(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, dir, "DROP TABLE timers; DROP TABLE journal; UPDATE meta SET value=1 WHERE name='format'")
+	alter(t, dir, "DROP TABLE timers; UPDATE meta SET value=2 WHERE name='format'")
 	for range 2 { // the second time there is nothing left to do
 		s = open(t, dir)
 		if err := s.Timers().PutTimers(t.Context(), router.TimerState{ID: "x"}); err != nil {
-			t.Errorf("a store of format 1 has no timers: %v", err)
+			t.Errorf("a store of format 2 has no timers: %v", err)
 		}
 		if got, err := s.Datastore().Get(t.Context(), time.Now(), key); err != nil || got[key].Value != "kept" {
 			t.Errorf("a store of format 1 held %v, %v; want what was in it", got, err)
