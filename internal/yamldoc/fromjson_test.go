@@ -1,6 +1,7 @@
 package yamldoc_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"testing"
@@ -45,13 +46,13 @@ func ExampleFromJSON() {
 
 func FuzzFromJSON(f *testing.F) {
 	for _, s := range []string{`{"a":[1,2.5e300,"x\ny",null,true]}`, `"\u0085\u2028\ufeff\u0007"`, `["- a","#b","a: b","a #b","*x","&y","!z","%d","@e","|","? a"]`,
-		`{"":{"":[]}}`, `"\n"`, `" a\n b"`, `"a \n"`, `"\t"`, `-0.0`, `1e400`, `"---"`, `"...\n"`} {
+		`{"":{"":[]}}`, `"\n"`, `" a\n b"`, `"a \n"`, `"\t"`, `-0.0`, `{"":[1e1000]}`, `1e400`, `"---"`, `"...\n"`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		text, err := yamldoc.FromJSON(raw)
-		if err != nil {
-			return
+		if err != nil || bytes.Contains(text, []byte(".inf")) {
+			return // an infinity, which a number too large is, has no JSON
 		}
 		n, found := yamldoc.Parse(text, yamldoc.Options{MaxDepth: 2000})
 		if len(found) > 0 && !yamldoc.HasErrors(found) {
@@ -62,9 +63,7 @@ func FuzzFromJSON(f *testing.F) {
 		}
 		again, err := yamldoc.FromJSON(n.JSON())
 		if err != nil || string(again) != string(text) {
-			if string(n.JSON()) != "null" { // an infinity has no JSON
-				t.Fatalf("%q became %q, then %s, then %q, %v", raw, text, n.JSON(), again, err)
-			}
+			t.Fatalf("%q became %q, then %s, then %q, %v", raw, text, n.JSON(), again, err)
 		}
 	})
 }
