@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hayate-run/hayate/infra/embedded"
+	"github.com/hayate-run/hayate/infra/httpapi"
 	"github.com/hayate-run/hayate/infra/packdir"
 	"github.com/hayate-run/hayate/infra/packshare"
 	"github.com/hayate-run/hayate/infra/settings"
@@ -23,7 +25,9 @@ type loaded struct {
 	Packs    int      `json:"packs"`
 	Actions  int      `json:"actions"`
 	Rules    int      `json:"rules"`
-	Findings []string `json:"findings"`
+	Errors   int      `json:"errors"`
+	Warnings int      `json:"warnings"`
+	Findings []string `json:"findings"` // one a line, with their places
 }
 
 // packSource brings packs to the router: those of this process's folders, or, where
@@ -37,11 +41,22 @@ type packSource struct {
 	mu       sync.Mutex
 	mine     []string // packs of the local folders, when they were last read
 	revision int64    // of the register, as it was last read
+
+	last atomic.Pointer[loaded]
+}
+
+// problems says what was wrong with the packs when they were last read.
+func (ps *packSource) problems() httpapi.Problems {
+	l := ps.last.Load()
+	if l == nil {
+		return httpapi.Problems{}
+	}
+	return httpapi.Problems{Errors: l.Errors, Warnings: l.Warnings, Findings: l.Findings}
 }
 
 func newPackSource(s settings.Settings, n *node, rt *router.Router, log *slog.Logger) *packSource {
 	cache := filepath.Join(s.Data, "packs")
-	ps := &packSource{rt: rt, log: log, local: packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Configs: s.Configs, Unpack: cache, Log: log}}
+	ps := &packSource{rt: rt, log: log, local: packdir.Config{Dirs: s.Packs, Shipped: s.Shipped, Configs: s.Configs, Unpack: cache, Lint: true, Log: log}}
 	if n.shared {
 		ps.share = packshare.New(packshare.Config{Registry: n.registry, Blobs: n.blobs, Secrets: n.secrets, Dir: cache, Log: log})
 	}
@@ -124,18 +139,31 @@ func (ps *packSource) register(ctx context.Context, content router.Content, foun
 	for _, d := range found {
 		out.Findings = append(out.Findings, d.String())
 		if d.Severity == packs.Error {
+			out.Errors++
 			ps.log.Error("pack file refused", "at", d.String())
+			continue
 		}
+		if out.Warnings++; out.Warnings <= maxWarned {
+			ps.log.Warn("pack file may be wrong", "at", d.String())
+		}
+	}
+	if out.Warnings > maxWarned {
+		ps.log.Warn("more pack files may be wrong", "warnings", out.Warnings, "run", "hayate pack problems")
 	}
 	if err := ps.rt.Load(ctx, content); err != nil {
 		for _, e := range unjoin(err) {
 			ps.log.Error("resource refused", "err", e)
+			out.Errors++
 			out.Findings = append(out.Findings, e.Error())
 		}
 	}
-	ps.log.Info("packs registered", "packs", out.Packs, "actions", out.Actions, "rules", out.Rules, "findings", len(out.Findings))
+	ps.log.Info("packs registered", "packs", out.Packs, "actions", out.Actions, "rules", out.Rules, "errors", out.Errors, "warnings", out.Warnings)
+	ps.last.Store(&out)
 	return out
 }
+
+// maxWarned bounds the warnings that one reading of the packs logs.
+const maxWarned = 20
 
 // watch loads again whenever files of the local folders change.
 func (ps *packSource) watch(ctx context.Context) error {

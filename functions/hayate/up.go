@@ -138,6 +138,7 @@ func newAPI(s settings.Settings, rt *router.Router, n *node, ps *packSource, log
 		Health: n.health(), Notes: n.notes, HealthOnly: !n.has("api"),
 		Draining: draining.Load,
 		Reload:   func(ctx context.Context) (any, error) { return ps.load(ctx) },
+		Problems: ps.problems,
 	})
 }
 

@@ -235,6 +235,15 @@ func zeroless(n string) string {
 	return n
 }
 
+// problemsOf counts what is wrong with the packs; "" where nothing is.
+func problemsOf(o object) string {
+	errs, warns := text(o, "problems.errors"), text(o, "problems.warnings")
+	if (errs == "" || errs == "0") && (warns == "" || warns == "0") {
+		return ""
+	}
+	return errs + " error(s), " + warns + " warning(s) in packs; see them with: hayate pack problems"
+}
+
 func (a *app) showStatus(o object) error {
 	health := "healthy"
 	if at(o, "healthy") != true {
@@ -245,7 +254,7 @@ func (a *app) showStatus(o object) error {
 		last = "none yet"
 	}
 	a.pairs([][2]string{{"server", a.address()}, {"version", text(o, "version")}, {"health", health}, {"packs", text(o, "packs")},
-		{"rules", text(o, "rules") + " (" + text(o, "rules_enabled") + " enabled)"}, {"actions", text(o, "actions")},
+		{"rules", text(o, "rules") + " (" + text(o, "rules_enabled") + " enabled)"}, {"actions", text(o, "actions")}, {"problems", problemsOf(o)},
 		{"waiting", text(o, "waiting")}, {"running", text(o, "running")}, {"paused", zeroless(text(o, "paused"))}, {"last event", last}, {"store", bytesText(at(o, "store.bytes")) + ", " + text(o, "store.events") + " events"}})
 	checks, _ := o["checks"].(object)
 	for _, name := range slices.Sorted(maps.Keys(checks)) {

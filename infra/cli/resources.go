@@ -197,12 +197,38 @@ func (a *app) packCommand() *cobra.Command {
 			for _, f := range fs {
 				fmt.Fprintln(a.Stderr, f)
 			}
-			if len(fs) > 0 {
+			if text(o, "errors") != "0" {
 				return &exit{code: exitError}
 			}
 			return nil
 		})
 	}}
-	c.AddCommand(list, get, register, a.packLint(), a.packTest())
+	problems := &cobra.Command{Use: "problems", Short: "what is wrong with the server's packs; exit code 1 when something was refused", Args: exactly(0), RunE: func(c *cobra.Command, _ []string) error {
+		r, err := a.call(c.Context(), http.MethodGet, "/v1/packs/problems", nil, nil, "")
+		if err != nil {
+			return err
+		}
+		var o struct {
+			Errors, Warnings int
+			Findings         []string
+		}
+		if err := json.Unmarshal(r.body, &o); err != nil {
+			return err
+		}
+		if err := a.printObject(r.body, "errors", func(object) error {
+			for _, f := range o.Findings {
+				fmt.Fprintln(a.Stdout, f)
+			}
+			a.say("%d error(s), %d warning(s)", o.Errors, o.Warnings)
+			return nil
+		}); err != nil {
+			return err
+		}
+		if o.Errors > 0 {
+			return &exit{code: exitError}
+		}
+		return nil
+	}}
+	c.AddCommand(list, get, register, problems, a.packLint(), a.packTest())
 	return c
 }

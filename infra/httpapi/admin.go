@@ -85,6 +85,23 @@ func (s *Server) backupStore(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// problems are those of the packs, none where nobody knows.
+func (s *Server) problems() Problems {
+	if s.Problems == nil {
+		return Problems{Findings: []string{}}
+	}
+	p := s.Problems()
+	if p.Findings == nil {
+		p.Findings = []string{}
+	}
+	return p
+}
+
+func (s *Server) packProblems(w http.ResponseWriter, _ *http.Request) error {
+	s.answer(w, http.StatusOK, s.problems())
+	return nil
+}
+
 func (s *Server) reloadPacks(w http.ResponseWriter, r *http.Request) error {
 	if s.Reload == nil {
 		return wrong("packs", "this process has no pack folder to reload")

@@ -127,8 +127,10 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 		notes = append(notes, s.Notes()...)
 	}
 	c := s.Router.Counts()
+	p := s.problems()
 	s.answer(w, http.StatusOK, map[string]any{
-		"version": s.Version, "healthy": healthy, "checks": checks, "notes": notes, "store": st, "packs": len(s.Router.Packs()),
+		"problems": map[string]int{"errors": p.Errors, "warnings": p.Warnings},
+		"version":  s.Version, "healthy": healthy, "checks": checks, "notes": notes, "store": st, "packs": len(s.Router.Packs()),
 		"rules": len(rules), "rules_enabled": enabled, "actions": len(s.Router.Actions()), "waiting": c.Waiting, "running": c.Running,
 		"last_event": lastEvent, "last_failures": fs, "paused": st.Executions[string(hayate.StatusPaused)], "inquiries": asked,
 	})

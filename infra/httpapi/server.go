@@ -54,9 +54,19 @@ type Config struct {
 	// Reload reads the pack folders again and says what came of it; nil where
 	// there are none.
 	Reload func(context.Context) (any, error)
+	// Problems are what was wrong with the packs when they were last read; nil
+	// where nobody knows.
+	Problems func() Problems
 	// Draining says that the process is about to stop: /readyz refuses then.
 	Draining func() bool
 	Now      func() time.Time
+}
+
+// Problems are what is wrong with the packs.
+type Problems struct {
+	Errors   int      `json:"errors"`
+	Warnings int      `json:"warnings"`
+	Findings []string `json:"findings"` // one a line, with their places
 }
 
 // Signature says how the requests to a webhook are authenticated.
@@ -139,6 +149,7 @@ func (s *Server) routes() {
 	h("GET /v1/store/stats", s.storeStats)
 	h("POST /v1/store/backup", s.backupStore)
 	h("POST /v1/packs/reload", s.reloadPacks)
+	h("GET /v1/packs/problems", s.packProblems)
 
 	h("GET /api/v1", s.apiRoot)
 	h("GET /api/v1/executions", s.listExecutions)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/packs"
+	"github.com/hayate-run/hayate/packs/lint"
 	"github.com/hayate-run/hayate/router"
 )
 
@@ -36,15 +37,21 @@ type Config struct {
 	// Unpack is where shipped packs are written to, since their scripts must be
 	// files to be run.
 	Unpack string
-	Log    *slog.Logger // default: silence
+	// Lint also looks for mistakes between files: see package packs/lint. It takes
+	// time, and nothing is refused for what it finds.
+	Lint bool
+	Log  *slog.Logger // default: silence
 }
 
-// Load reads all packs. Diagnostics hold every mistake found, with its place;
-// what is wrong is left out. The error says that a folder could not be read.
+// Load reads all packs. Diagnostics hold every mistake found, with its place, in
+// the order of the files. What is wrong is left out: a file with an error, a rule
+// that does not compile, and a whole pack where its pack.yaml has an error. The
+// error says that a folder could not be read.
 func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 	var content router.Content
 	var found []packs.Diagnostic
 	var errs []error
+	var read []lint.Pack
 	seen := map[string]string{}
 	for _, dir := range c.Dirs {
 		names, err := packFolders(dir)
@@ -53,8 +60,8 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			continue
 		}
 		for _, name := range names {
-			ds := add(&content, seen, name, c.Configs)
-			found = append(found, ds...)
+			p, ds := add(&content, seen, name, c.Configs)
+			read, found = append(read, p), append(found, ds...)
 		}
 	}
 	for _, ref := range c.Shipped {
@@ -66,8 +73,20 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			errs = append(errs, err)
 			continue
 		}
-		found = append(found, add(&content, seen, dir, c.Configs)...)
+		p, ds := add(&content, seen, dir, c.Configs)
+		read, found = append(read, p), append(found, ds...)
 	}
+	if c.Lint {
+		found = append(found, lint.Check(read)...)
+	} else {
+		for i := range read {
+			found = append(found, read[i].Found...)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b packs.Diagnostic) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	found = slices.Compact(found)
 	slices.SortFunc(content.Packs, func(a, b router.Pack) int { return cmp.Compare(a.Ref, b.Ref) })
 	return content, found, errors.Join(errs...)
 }
@@ -91,29 +110,34 @@ func packFolders(dir string) ([]string, error) {
 	return out, nil
 }
 
-func add(c *router.Content, seen map[string]string, dir, configs string) []packs.Diagnostic {
+// add reads a pack and puts what is right of it into the content. The diagnostics
+// are those beside what reading it found.
+func add(c *router.Content, seen map[string]string, dir, configs string) (lint.Pack, []packs.Diagnostic) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		abs = dir
 	}
-	p, ds := packs.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs))
-	for i := range ds {
-		ds[i].File = filepath.Join(dir, strings.TrimPrefix(ds[i].File, filepath.Base(abs)+"/"))
+	p := lint.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs), dir)
+	refuse := func(code, format string, args ...any) []packs.Diagnostic {
+		return []packs.Diagnostic{{File: filepath.Join(dir, "pack.yaml"), Severity: packs.Error, Code: code, Message: fmt.Sprintf(format, args...)}}
 	}
-	if p == nil {
-		return ds
+	if p.Refused() {
+		p.Pack = nil // what it says of itself is found already
+		return p, refuse("pack-refused", "the pack is not registered, since its pack.yaml has an error")
 	}
 	if other := seen[p.Ref]; other != "" {
-		return append(ds, packs.Diagnostic{File: filepath.Join(dir, "pack.yaml"), Severity: packs.Error, Code: "duplicate-pack",
-			Message: fmt.Sprintf("pack %s is registered from %s already", p.Ref, other)})
+		ds := refuse("duplicate-pack", "pack %s is registered from %s already", p.Ref, other)
+		p.Pack = nil
+		return p, ds
 	}
 	seen[p.Ref] = dir
-	config, cds := readConfig(p, configs)
-	ds = append(ds, cds...)
+	config, ds := readConfig(p.Pack, configs)
 	c.Packs = append(c.Packs, router.Pack{Config: config, ConfigSchema: p.ConfigSchema, Ref: p.Ref, Name: p.Name, Description: p.Description, Version: p.Version,
 		Author: p.Author, Digest: p.Digest, Dir: abs, Pipefail: p.Pipefail != nil && *p.Pipefail})
 	c.Actions = append(c.Actions, p.Actions...)
-	c.Rules = append(c.Rules, p.Rules...)
+	good, wrong := lint.Compile(&p)
+	c.Rules = append(c.Rules, good...)
+	ds = append(ds, wrong...)
 	c.Triggers = append(c.Triggers, p.TriggerTypes...)
 	for i := range p.Actions {
 		a := &p.Actions[i]
@@ -131,7 +155,7 @@ func add(c *router.Content, seen map[string]string, dir, configs string) []packs
 		}
 		c.Workflows[a.Ref()] = text
 	}
-	return ds
+	return p, ds
 }
 
 // readConfig reads a pack's configuration where there is one.

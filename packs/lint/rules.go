@@ -112,21 +112,46 @@ func (l *linter) conditions(given []Pack) {
 	for _, f := range rules.Lint(all) {
 		h := homes[f.Rule]
 		l.p = h.p
-		text := f.Text
-		if n := len(f.Field); n > 1 && (f.Field[0] == "pattern" || f.Field[0] == "filters") {
-			text = strings.Join(f.Field[1:], ".") + ": " + text
-		}
-		if f.Fix != "" {
-			text += "; write: " + f.Fix
-		}
-		s := packs.Warning
-		if f.Severity == rules.SeverityError {
-			s = packs.Error
-		}
-		if !l.said(h.rule.Source, f.Field, s) {
-			l.report(s, h.rule.Source, f.Field, "rule-"+f.Code, "%s", text)
+		if d := ruleFinding(h.p, h.rule, &f); !l.said(h.rule.Source, f.Field, d.Severity) {
+			l.found = append(l.found, d)
 		}
 	}
+}
+
+// ruleFinding gives what the matcher says of a rule its place in the file.
+func ruleFinding(p *Pack, r *hayate.Rule, f *rules.Finding) packs.Diagnostic {
+	text := f.Text
+	if n := len(f.Field); n > 1 && (f.Field[0] == "pattern" || f.Field[0] == "filters") {
+		text = strings.Join(f.Field[1:], ".") + ": " + text
+	}
+	if f.Fix != "" {
+		text += "; write: " + f.Fix
+	}
+	s := packs.Warning
+	if f.Severity == rules.SeverityError {
+		s = packs.Error
+	}
+	n := place(p.Documents[r.Source], f.Field)
+	return packs.Diagnostic{File: p.path(r.Source), Line: n.Line(), Column: n.Column(), Severity: s, Code: "rule-" + f.Code, Message: text}
+}
+
+// Compile returns the pack's rules that the matcher takes, enabled or not, and
+// says what is wrong with the others.
+func Compile(p *Pack) (good []hayate.Rule, found []packs.Diagnostic) {
+	for i := range p.Rules {
+		r := p.Rules[i]
+		r.Enabled = true
+		if _, err := rules.Compile([]hayate.Rule{r}); err == nil {
+			good = append(good, p.Rules[i])
+			continue
+		}
+		for _, f := range rules.Lint([]hayate.Rule{r}) {
+			if f.Severity == rules.SeverityError {
+				found = append(found, ruleFinding(p, &r, &f))
+			}
+		}
+	}
+	return good, found
 }
 
 // said tells whether reading the file found an error at the same place already.
