@@ -69,22 +69,22 @@ func hintText(want, got, what string) *Hint {
 		return nil
 	case trimmed == strings.TrimFunc(want, invisible):
 		if trimmed == got {
-			return h(CauseSpace, quote(got), "the rule's %s has white space around it: %s", what, quote(want))
+			return h(CauseSpace, quote(got), "the rule's %s has white space around it", what)
 		}
-		return h(CauseSpace, quote(got), "the event's %s has white space or invisible characters around it: %s", what, quote(got))
+		return h(CauseSpace, quote(got), "the event's %s has white space or invisible characters around it", what)
 	case fold(textfold.Case):
-		return h(CauseCase, quote(got), "the %s differs in upper and lower case: %s is not %s", what, quote(got), quote(want))
+		return h(CauseCase, quote(got), "the %s differs only in upper and lower case", what)
 	case fold(textfold.NFC):
 		return h(CauseForm, "fold: [nfkc]", "the %s looks the same, but one is written with combining characters", what)
 	case fold(textfold.Width), fold(textfold.NFKC), fold(textfold.Width | textfold.Case), fold(textfold.NFKC | textfold.Case):
-		return h(CauseWidth, "fold: [nfkc, case]", "the %s differs in full and half width: %s is not %s", what, quote(got), quote(want))
+		return h(CauseWidth, "fold: [nfkc, case]", "the %s differs only in full and half width", what)
 	case fold(textfold.NFKC | textfold.Case | textfold.Width | textfold.Kana):
-		return h(CauseForm, "fold: [nfkc, case, width, kana]", "the %s differs in hiragana and katakana: %s is not %s", what, quote(got), quote(want))
+		return h(CauseForm, "fold: [nfkc, case, width, kana]", "the %s differs only in hiragana, katakana and their width", what)
 	case strings.TrimFunc(textfold.Case.Fold(got), invisible) == strings.TrimFunc(textfold.Case.Fold(want), invisible):
-		return h(CauseSpace, quote(got), "the %s differs in white space and case: %s is not %s", what, quote(got), quote(want))
+		return h(CauseSpace, quote(got), "the %s differs only in white space and case", what)
 	}
 	if n := len(want)/4 + 1; len(want) > 2 && distance(want, got, n+1) <= n {
-		return h(CauseSpelling, quote(got), "the %s is nearly the one wanted: %s is not %s", what, quote(got), quote(want))
+		return h(CauseSpelling, quote(got), "the %s is nearly the one wanted, perhaps a typo", what)
 	}
 	return nil
 }
@@ -108,19 +108,19 @@ func hintValues(want, got any) *Hint {
 	case wText && got != nil && !isContainer(got):
 		if spellings(got, w) {
 			return &Hint{Cause: CauseType, Fix: "pattern: " + string(encode(got)),
-				Text: fmt.Sprintf("the rule compares with the string %s, the event has the %s %s: take the quotes away", quote(w), kindName(got), encode(got))}
+				Text: fmt.Sprintf("the rule has a string, the event a %s: take the quotes away", kindName(got))}
 		}
-		return &Hint{Cause: CauseType, Text: fmt.Sprintf("the rule compares with a string, the event has the %s %s", kindName(got), encode(got))}
+		return &Hint{Cause: CauseType, Text: fmt.Sprintf("the rule has a string, the event a %s", kindName(got))}
 	case gText && want != nil && !isContainer(want):
 		if digits := textfold.NFKC.Fold(g); digits != g && spellings(want, digits) {
 			return &Hint{Cause: CauseWidth, Fix: "pattern: " + quote(digits) + ", fold: [nfkc]",
-				Text: fmt.Sprintf("the event has the string %s, in full-width digits, and the rule compares with the %s %s", quote(g), kindName(want), encode(want))}
+				Text: fmt.Sprintf("the event has a string of full-width digits, the rule a %s", kindName(want))}
 		}
 		if spellings(want, g) {
 			return &Hint{Cause: CauseType, Fix: "pattern: " + quote(g),
-				Text: fmt.Sprintf("the rule compares with the %s %s, the event has the string %s: put it in quotes", kindName(want), encode(want), quote(g))}
+				Text: fmt.Sprintf("the rule has a %s, the event a string: put it in quotes", kindName(want))}
 		}
-		return &Hint{Cause: CauseType, Text: fmt.Sprintf("the rule compares with the %s %s, the event has the string %s", kindName(want), encode(want), quote(g))}
+		return &Hint{Cause: CauseType, Text: fmt.Sprintf("the rule has a %s, the event a string", kindName(want))}
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func isContainer(v any) bool {
 func kindName(v any) string {
 	switch v.(type) {
 	case nil:
-		return "value null"
+		return "null"
 	case bool:
 		return "truth value"
 	case string:
@@ -183,6 +183,11 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 	}
 	if c.op == opExistsValue {
 		pat = nil
+	}
+	if found == nil && c.op != opMissingValue && !p.ev.inItem && (c.root != "" && c.root != "trigger" || c.strays("trigger")) {
+		if h := p.rootHint(c); h != nil {
+			return h
+		}
 	}
 	if found == nil && c.op != opMissingValue {
 		return p.missingHint(c.root == "" && c.expr != nil, c.key, c.way(p.v.w), pat)
@@ -298,7 +303,12 @@ func pairHint(c *criterion, found, pat any) *Hint {
 		_, a := pat.(string)
 		_, b := found.(string)
 		if a != b {
-			return hintValues(pat, found)
+			h := hintValues(pat, found)
+			if h != nil && b {
+				// What the rule says is right; a text is no number for any operator.
+				h.Fix, h.Text = "", strings.TrimSuffix(h.Text, ": put it in quotes")+": let the source send a number"
+			}
+			return h
 		}
 		if a {
 			return &Hint{Cause: CauseType, Text: "both are strings, and strings compare as text: \"10\" is less than \"9\""}
@@ -344,8 +354,11 @@ func textHint(c *criterion, want, got string) *Hint {
 			if fix == "" {
 				fix = "type: i" + strings.TrimPrefix(c.name, "i")
 			}
-			return &Hint{Cause: f.c, Text: f.text + ": the event has " + quote(got), Fix: fix}
+			return &Hint{Cause: f.c, Text: f.text, Fix: fix}
 		}
+	}
+	if t := strings.TrimFunc(got, invisible); t != got && holds(c.op, want, t) {
+		return &Hint{Cause: CauseSpace, Text: "the event's value has white space or invisible characters around it"}
 	}
 	if t := strings.TrimFunc(want, invisible); t != want && holds(c.op, t, got) {
 		return &Hint{Cause: CauseSpace, Text: "the pattern has white space around it", Fix: "pattern: " + quote(t)}
@@ -363,7 +376,7 @@ func textHint(c *criterion, want, got string) *Hint {
 			tries = append(tries, try{opRegex, "regex", "equals takes a regular expression literally"})
 		}
 	case opMatchRegex:
-		tries = []try{{opRegex, "regex", "matchregex begins at the start of the value, regex searches"}}
+		tries = []try{{opRegex, "regex", "matchregex begins at the start of the value, regex searches"}, {opRegexFold, "iregex", "it would hold without regard to case"}}
 	case opRegex:
 		tries = []try{{opRegexFold, "iregex", "it would hold without regard to case"}, {opMatchWildcard, "matchwildcard", "the pattern is a wildcard, not a regular expression"}, {opHas, "contains", "the value contains the text, whose special characters need a backslash in a regex"}}
 	case opHas, opStarts, opEnds:
@@ -431,7 +444,7 @@ func (p *explainer) predicateHint(dialect string, pr *predicate, found []any) *H
 func (p *explainer) attributeHint(name string) *Hint {
 	h := &Hint{Cause: CauseMissing, Text: "the event has no attribute " + name + didYouMean(name, p.attributeNames())}
 	if data, err := p.ev.payload(); err == nil && name != "" {
-		if other := p.elsewhere(data, []string{name}, "", nil); other != nil {
+		if other, _ := p.elsewhere(data, []string{name}, "", nil); other != nil {
 			return &Hint{Cause: CausePath, Fix: "pattern or criteria", Text: "filters see attributes only, and " + other.Fix + " is in the data"}
 		}
 	}
@@ -498,19 +511,30 @@ func alternativeHint(a *alternative, found any) *Hint {
 	case opRange:
 		if isText {
 			if _, err := value.ParseFloat(textfold.NFKC.Fold(g)); err == nil {
-				return &Hint{Cause: CauseType, Text: "numeric compares numbers, the event has the string " + quote(g)}
+				return &Hint{Cause: CauseType, Text: "numeric compares numbers, and the event has a string"}
 			}
 		}
 	case opPrefix, opSuffix, opWildcard, opContains:
 		if !isText {
-			return &Hint{Cause: CauseType, Text: opNames[a.op] + " applies to strings, the event has the " + kindName(found) + " " + string(encode(found))}
+			return &Hint{Cause: CauseType, Text: opNames[a.op] + " applies to strings, and the event has a " + kindName(found)}
+		}
+		var v view
+		if t := strings.TrimFunc(g, invisible); t != g && v.textHolds(a, bytesOf(t)) {
+			return &Hint{Cause: CauseSpace, Text: "the event's value has white space or invisible characters around it"}
 		}
 		folded := *a
 		folded.text = foldText(a.text)
-		var v view
 		if a.op != opWildcard && v.textHolds(&folded, bytesOf(foldText(g))) {
-			return &Hint{Cause: CauseCase, Text: "it would hold without regard to case: the event has " + quote(g),
+			return &Hint{Cause: CauseCase, Text: "it would hold without regard to case",
 				Fix: `{"` + opNames[a.op] + `": {"equals-ignore-case": ` + quote(a.text) + "}}"}
+		}
+		for _, o := range []op{opPrefix, opSuffix} {
+			if other := (alternative{op: o, text: a.text}); a.op != opWildcard && o != a.op && v.textHolds(&other, bytesOf(g)) {
+				return &Hint{Cause: CauseOperator, Text: "the value has it at the other end", Fix: `{"` + opNames[o] + `": ` + quote(a.text) + "}"}
+			}
+		}
+		if a.op != opWildcard && strings.Contains(g, a.text) {
+			return &Hint{Cause: CauseOperator, Text: "the value has it in the middle", Fix: `{"wildcard": ` + quote("*"+a.text+"*") + "}"}
 		}
 	}
 	return nil

@@ -16,20 +16,24 @@ import (
 
 // Explanation says what a rule makes of an event, condition by condition.
 type Explanation struct {
-	Rule    hayate.Ref `json:"rule"`
-	Matched bool       `json:"matched"`
-	// Enabled says whether the rule is in force at all; its conditions are
-	// evaluated in any case.
+	Rule hayate.Ref `json:"rule"`
+	// Matched says that every condition holds. Enabled says whether the rule is in
+	// force at all; its conditions are evaluated in any case.
+	Matched bool `json:"matched"`
 	Enabled bool `json:"enabled"`
 	// SameTrigger says that the event is of the rule's trigger, or that the rule
 	// waits for none in particular.
-	SameTrigger bool        `json:"same_trigger"`
+	SameTrigger bool `json:"same_trigger"`
+	// NearTrigger says that it is of another trigger, and that this may be the
+	// mistake: the names are alike, or all conditions hold.
+	NearTrigger bool        `json:"near_trigger,omitempty"`
 	Conditions  []Condition `json:"conditions"`
 	// Failed counts the conditions that do not hold.
 	Failed int `json:"failed"`
 	// Error says why the rule could not be evaluated, as its firing would.
 	Error string `json:"error,omitempty"`
-	// Hint is the most probable cause, of the conditions' hints the surest.
+	// Hint is the most probable cause: that the rule is not enabled, or of the
+	// conditions' hints the surest.
 	Hint *Hint `json:"hint,omitempty"`
 }
 
@@ -60,8 +64,9 @@ type Condition struct {
 }
 
 // ExplainAll holds an event against every rule, enabled or not, with the
-// datastore values given. Rules that match come first, then those of the event's
-// trigger, then the others, each group with the nearest misses first. need names
+// datastore values given. Rules that match come first, those that are enabled
+// before the others, then those of the event's trigger, then those whose trigger
+// may be mistaken, then the others, each group with the nearest misses first. need names
 // datastore keys without which some condition could not be decided; call again
 // with them.
 func ExplainAll(rs []hayate.Rule, e *hayate.Event, values map[string]string) (out []Explanation, need []string) {
@@ -77,7 +82,8 @@ func ExplainAll(rs []hayate.Rule, e *hayate.Event, values map[string]string) (ou
 	}
 	backstops(rs, out)
 	slices.SortStableFunc(out, func(a, b Explanation) int {
-		return cmp.Or(-compareBool(a.Matched, b.Matched), -compareBool(a.SameTrigger, b.SameTrigger),
+		return cmp.Or(-compareBool(a.Matched, b.Matched), -compareBool(a.Matched && a.Enabled, b.Matched && b.Enabled),
+			-compareBool(a.SameTrigger, b.SameTrigger), -compareBool(a.NearTrigger, b.NearTrigger),
 			cmp.Compare(a.Failed, b.Failed), cmp.Compare(hintRank(a.Hint), hintRank(b.Hint)), strings.Compare(string(a.Rule), string(b.Rule)))
 	})
 	return out, need
@@ -148,10 +154,6 @@ func explain(r *hayate.Rule, e *hayate.Event, values map[string]string) (Explana
 	p.c = c
 	p.v.read(g.w, e)
 	p.ev.begin(&p.v, values)
-	if !r.Enabled {
-		p.x.add(Condition{Dialect: "rule", Place: "enabled", Operator: "equals", Operand: text("true"), Found: json.RawMessage("false"), Verdict: Fails,
-			Hint: &Hint{Cause: CauseDisabled, Text: "the rule is not enabled", Fix: "enabled: true"}})
-	}
 	p.trigger()
 	if c.filters != nil {
 		p.filters(c.filters)
@@ -185,6 +187,18 @@ func (x *Explanation) finish() {
 		}
 	}
 	x.Matched = x.Failed == 0
+	if !x.Enabled && (x.Hint == nil || x.Hint.Cause != CauseBroken) {
+		x.Hint = &Hint{Cause: CauseDisabled, Text: "the rule is not enabled", Fix: "enabled: true"}
+	}
+	x.NearTrigger = false
+	if x.SameTrigger || x.Failed != 1 {
+		return
+	}
+	for i := range x.Conditions {
+		if c := &x.Conditions[i]; c.Dialect == "trigger" && c.Verdict != Holds {
+			x.NearTrigger = c.Hint != nil && c.Hint.Cause != CauseTrigger || c.Place == "type" && len(x.Conditions) > 1
+		}
+	}
 }
 
 func text(s string) json.RawMessage { return value.AppendString(nil, s, false) }
@@ -231,12 +245,30 @@ func (p *explainer) trigger() {
 	}
 	if !ok {
 		p.x.SameTrigger = false
-		c.Hint = &Hint{Cause: CauseTrigger, Text: "the event comes from a trigger with other parameters"}
-		if c.Found == nil {
-			c.Hint.Text = "the event does not carry the parameters of a trigger (attribute " + hayate.ExtTriggerParameters + ")"
-		}
+		c.Hint = parametersHint(c.Operand, c.Found)
 	}
 	p.x.add(c)
+}
+
+// parametersHint compares the parameters that a rule's trigger wants with those
+// that an event carries.
+func parametersHint(want, got json.RawMessage) *Hint {
+	if got == nil {
+		return &Hint{Cause: CauseTrigger, Text: "the event does not carry the parameters of a trigger (attribute " + hayate.ExtTriggerParameters + ")"}
+	}
+	w, err1 := value.Decode(want)
+	g, err2 := value.Decode(got)
+	wm, ok1 := w.(*value.Map)
+	gm, ok2 := g.(*value.Map)
+	if err1 == nil && err2 == nil && ok1 && ok2 {
+		for k, v := range wm.All() {
+			other, _ := gm.Get(k)
+			if h := hintValues(v, other); h != nil && !value.Equal(v, other) {
+				return &Hint{Cause: h.Cause, Text: "parameter " + value.Str(k) + ": " + h.Text, Fix: value.Str(k) + ": " + string(encode(other))}
+			}
+		}
+	}
+	return &Hint{Cause: CauseTrigger, Text: "the event comes from a trigger with other parameters"}
 }
 
 func (p *explainer) criteria() {
@@ -282,7 +314,7 @@ func (p *explainer) criteria() {
 // holdSoFar says whether every condition up to here holds.
 func (x *Explanation) holdSoFar() bool {
 	for i := range x.Conditions {
-		if x.Conditions[i].Verdict != Holds && x.Conditions[i].Place != "enabled" {
+		if x.Conditions[i].Verdict != Holds {
 			return false
 		}
 	}

@@ -34,15 +34,6 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 		// Inside search a name stands for a member of the item.
 		data, prefix = p.ev.item, "item."
 	} else if key != "" {
-		if !strings.HasPrefix(key, "trigger") {
-			full := append([]string{key}, names...)
-			if p.c.criteria != nil {
-				full = append([]string{p.rootOf(key)}, names...)
-			}
-			if v, ok := follow(data, full); ok && v != nil {
-				return &Hint{Cause: CausePath, Fix: "trigger." + strings.Join(full, "."), Text: "the key does not begin with trigger."}
-			}
-		}
 		prefix = "trigger."
 	}
 	at, rest := data, names
@@ -60,11 +51,18 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 	if len(rest) == 0 {
 		return &Hint{Cause: CauseMissing, Text: "the field is null"}
 	}
-	if h := misspelt(at, names, rest, prefix); h != nil {
-		return h
+	h := misspelt(at, names, rest, prefix)
+	if h != nil && !h.guess {
+		return &h.Hint
 	}
-	if h := p.elsewhere(data, names, prefix, want); h != nil {
-		return h
+	// The very value under the very name at another place is surer than a name that
+	// is alike.
+	other, exact := p.elsewhere(data, names, prefix, want)
+	switch {
+	case other != nil && (exact || h == nil):
+		return other
+	case h != nil:
+		return &h.Hint
 	}
 	what := "the event has no " + prefix + strings.Join(names, ".")
 	if m, ok := at.(*value.Map); ok && m.Len() > 0 {
@@ -74,11 +72,20 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 	return &Hint{Cause: CauseMissing, Text: what}
 }
 
-// rootOf is the first name of a key.
-func (p *explainer) rootOf(key string) string {
-	key, _, _ = strings.Cut(key, "#")
-	root, _, _ := strings.Cut(key, ".")
-	return root
+// rootHint says where a key leads that does not begin with trigger.; nil where
+// that is nowhere either.
+func (p *explainer) rootHint(c *criterion) *Hint {
+	data, err := p.ev.payload()
+	if err != nil {
+		return nil // said where the field is looked for
+	}
+	key, _, _ := strings.Cut(c.key, "#")
+	for _, names := range [][]string{append([]string{strings.SplitN(key, ".", 2)[0]}, c.names...), c.names} {
+		if v, ok := follow(data, names); ok && v != nil && len(names) > 0 {
+			return &Hint{Cause: CausePath, Fix: "trigger." + strings.Join(names, "."), Text: "the key does not begin with trigger."}
+		}
+	}
+	return nil
 }
 
 func follow(v any, names []string) (any, bool) {
@@ -94,25 +101,32 @@ func follow(v any, names []string) (any, bool) {
 	return v, true
 }
 
+// nameHint is a Hint about a name; a guess goes by likeness alone.
+type nameHint struct {
+	Hint
+	guess bool
+}
+
 // misspelt looks for the name under another spelling where the way ends.
-func misspelt(at any, names, rest []string, prefix string) *Hint {
+func misspelt(at any, names, rest []string, prefix string) *nameHint {
 	switch x := at.(type) {
 	case value.List:
 		done := prefix + strings.Join(names[:len(names)-len(rest)], ".")
-		return &Hint{Cause: CauseList, Fix: done + "[0]." + strings.Join(rest, "."), Text: strings.TrimSuffix(done, ".") + " is a list: say which item, or use search"}
+		return &nameHint{Hint: Hint{Cause: CauseList, Fix: done + "[0]." + strings.Join(rest, "."), Text: strings.TrimSuffix(done, ".") + " is a list: say which item, or use search"}}
 	case *value.Map:
 		form := textfold.NFKC | textfold.Case
 		loose := func(s string) string {
 			return strings.NewReplacer("_", "", "-", "", " ", "").Replace(form.Fold(s))
 		}
-		best := ""
+		best, guess := "", true
+		most := min(3, len(rest[0])/3+1) // a change for each three letters
 		for k := range x.All() {
 			s := value.Str(k)
 			if loose(s) == loose(rest[0]) {
-				best = s
+				best, guess = s, false
 				break
 			}
-			if len(rest[0]) > 3 && distance(s, rest[0], 3) < 3 {
+			if len(rest[0]) > 3 && (distance(s, rest[0], most) < most || swapped(s, rest[0])) {
 				best = s
 			}
 		}
@@ -124,9 +138,21 @@ func misspelt(at any, names, rest []string, prefix string) *Hint {
 			name = "'" + name + "'"
 		}
 		right := append(append(slices.Clone(names[:len(names)-len(rest)]), name), rest[1:]...)
-		return &Hint{Cause: CauseName, Fix: prefix + strings.Join(right, "."), Text: fmt.Sprintf("the event has %s, not %s", quote(best), quote(rest[0]))}
+		return &nameHint{Hint{Cause: CauseName, Fix: prefix + strings.Join(right, "."), Text: fmt.Sprintf("the event has %s, not %s", quote(best), quote(rest[0]))}, guess}
 	}
 	return nil
+}
+
+// swapped says whether two neighbours changed places.
+func swapped(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	i := 0
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	return i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
 }
 
 func isPlainName(s string) bool {
@@ -140,7 +166,8 @@ func isPlainName(s string) bool {
 }
 
 // elsewhere looks for the same name, or the wanted value, elsewhere in the data.
-func (p *explainer) elsewhere(data any, names []string, prefix string, want any) *Hint {
+// It is exact where both are found together.
+func (p *explainer) elsewhere(data any, names []string, prefix string, want any) (h *Hint, exact bool) {
 	last := names[len(names)-1]
 	var same, valued *placed
 	left := maxSearched
@@ -186,9 +213,9 @@ func (p *explainer) elsewhere(data any, names []string, prefix string, want any)
 	}
 	switch {
 	case same != nil:
-		return &Hint{Cause: CausePath, Fix: spell(same), Text: fmt.Sprintf("the event has %s at another place: %s", quote(last), spell(same))}
+		return &Hint{Cause: CausePath, Fix: spell(same), Text: fmt.Sprintf("the event has %s at another place: %s", quote(last), spell(same))}, want != nil && value.Equal(same.val, want)
 	case valued != nil:
-		return &Hint{Cause: CausePath, Fix: spell(valued), Text: fmt.Sprintf("the event has this value at another place: %s", spell(valued))}
+		return &Hint{Cause: CausePath, Fix: spell(valued), Text: fmt.Sprintf("the event has this value at another place: %s", spell(valued))}, false
 	}
-	return nil
+	return nil, false
 }

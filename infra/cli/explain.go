@@ -13,7 +13,8 @@ import (
 var marks = map[rules.Verdict]string{rules.Holds: "✓", rules.Fails: "✗", rules.Errs: "!", rules.Awaiting: "?"}
 
 // showExplanations prints what rules make of an event: those that match, then
-// those of its trigger, the nearest miss first. Rules that wait for other events
+// those of its trigger and those whose trigger may be mistaken, the nearest miss
+// first. Rules that wait for other events
 // are counted, unless all are wanted or one is named.
 func (a *app) showExplanations(xs []rules.Explanation, only hayate.Ref, all bool) {
 	others, shown := 0, 0
@@ -22,7 +23,7 @@ func (a *app) showExplanations(xs []rules.Explanation, only hayate.Ref, all bool
 		if only != "" && x.Rule != only {
 			continue
 		}
-		if only == "" && !all && !x.SameTrigger {
+		if only == "" && !all && !x.SameTrigger && !x.NearTrigger {
 			others++
 			continue
 		}
@@ -49,33 +50,54 @@ func (a *app) showExplanation(x *rules.Explanation) {
 		state = "matches"
 	case x.Matched:
 		state = "would match, but is disabled; enable it: hayate rule enable " + string(x.Rule)
+	case !x.Enabled:
+		state = "is disabled, and does not match"
 	}
 	fmt.Fprintf(a.Stdout, "\nrule %s %s\n", x.Rule, state)
-	if x.Error != "" {
+	if x.Error != "" && !toldBy(x) {
 		fmt.Fprintf(a.Stdout, "  ! %s\n", x.Error)
 	}
 	w := 0
 	for _, c := range x.Conditions {
 		w = max(w, cellWidth(condition(&c)))
 	}
-	for _, c := range x.Conditions {
-		text := condition(&c)
-		found := ""
-		if c.Verdict != rules.Holds {
-			found = "found " + jsonText(c.Found)
-			if c.Error != "" {
-				found = c.Error
-			}
-		}
-		line := fmt.Sprintf("  %s %s%s  %s", marks[c.Verdict], text, strings.Repeat(" ", w-cellWidth(text)), found)
-		fmt.Fprintln(a.Stdout, strings.TrimRight(line, " "))
+	for i := range x.Conditions {
+		a.showCondition(&x.Conditions[i], w)
 	}
-	if x.Hint != nil && !x.Matched {
-		fmt.Fprintf(a.Stdout, "  → %s\n", x.Hint.Text)
-		if x.Hint.Fix != "" {
-			fmt.Fprintf(a.Stdout, "    write: %s\n", x.Hint.Fix)
+}
+
+// toldBy says whether a condition tells what keeps the rule from being evaluated.
+func toldBy(x *rules.Explanation) bool {
+	for i := range x.Conditions {
+		if c := &x.Conditions[i]; c.Error != "" && strings.Contains(x.Error, c.Error) {
+			return true
 		}
 	}
+	return false
+}
+
+// showCondition prints a condition, what was found where it does not hold, and
+// below it the probable cause with what to write instead.
+func (a *app) showCondition(c *rules.Condition, width int) {
+	text := condition(c)
+	found := ""
+	if c.Verdict != rules.Holds {
+		found = "found " + jsonText(c.Found)
+		if c.Error != "" {
+			found = oneLine(c.Error)
+		}
+	}
+	line := fmt.Sprintf("  %s %s%s  %s", marks[c.Verdict], text, strings.Repeat(" ", width-cellWidth(text)), found)
+	fmt.Fprintln(a.Stdout, strings.TrimRight(line, " "))
+	h := c.Hint
+	if c.Verdict == rules.Holds || h == nil || h.Cause == rules.CauseValue || h.Text == c.Error {
+		return // what was found says it all
+	}
+	line = "    → " + h.Text
+	if h.Fix != "" {
+		line += "; write " + h.Fix
+	}
+	fmt.Fprintln(a.Stdout, line)
 }
 
 func condition(c *rules.Condition) string {
