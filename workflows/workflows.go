@@ -122,6 +122,9 @@ func Parse(dialect, name string, text []byte, o Options) (*Definition, []Problem
 func digestOf(dialect string, text []byte, o Options) string {
 	h := sha256.New()
 	h.Write([]byte(dialect + "\n" + strconv.FormatBool(o.Reevaluate) + "\n" + o.Workflow + "\n"))
+	if o.Target != "" {
+		h.Write([]byte(o.Target + "\n"))
+	}
 	h.Write(text)
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -194,6 +194,9 @@ type Options struct {
 	// Rehearse leaves it to the caller what Orquesta's tasks without an action come
 	// to, and starts the items of a task one by one, as StackStorm's rehearsals do.
 	Rehearse bool
+	// Target names the task at which a reverse workflow of Mistral ends: only what it
+	// requires runs. "" runs all tasks.
+	Target string
 	// MaxEntries bounds the tasks a run may go through; default 100 000.
 	MaxEntries int
 	// MaxItems bounds the items of one task; default 100 000.

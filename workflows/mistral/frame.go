@@ -187,6 +187,15 @@ func (r *Run) entryID(i int) string { return r.id + "." + strconv.Itoa(i) }
 
 const stamp = "2006-01-02 15:04:05"
 
+// shownInput is the input of a task, null where it was too large to be kept.
+func shownInput(raw json.RawMessage) any {
+	v, err := value.Decode(raw)
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
 // result is the run's result in StackStorm's shape: the output, and beside it the
 // tasks and the state.
 func (r *Run) result() json.RawMessage {
@@ -210,7 +219,7 @@ func (r *Run) result() json.RawMessage {
 		}
 		tasks = append(tasks, value.MapOf("id", r.entryID(e.index), "name", e.task.name, "workflow_execution_id", r.id+".f"+strconv.Itoa(f.index),
 			"workflow_name", f.wf.name, "created_at", e.created.UTC().Format(stamp), "updated_at", updated, "state", string(e.state),
-			"state_info", info(e.info), "input", nil, "published", published, "result", e.result))
+			"state_info", info(e.info), "input", shownInput(e.input), "published", published, "result", e.result))
 	}
 	out.Set("tasks", tasks)
 	out.Set("extra", value.MapOf("state", string(root.state), "state_info", info(root.info)))

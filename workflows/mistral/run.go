@@ -1,6 +1,7 @@
 package mistral
 
 import (
+	"encoding/json"
 	"time"
 
 	"github.com/hayate-run/hayate"
@@ -95,6 +96,7 @@ type entry struct {
 	handled bool       // its error was
 	led     bool       // something followed
 	took    string     // what became of its targets
+	input   json.RawMessage
 	items   *items
 	child   string
 	created time.Time
@@ -170,6 +172,7 @@ const (
 	targetRefused = '-'
 	targetTaken   = '+'
 	targetBroken  = '!'
+	targetHeld    = '?' // the run paused before it
 )
 
 // ways are what became of the ways on from a task that ended.
@@ -278,6 +281,12 @@ func (r *Run) environment() *value.Map {
 		r.env = value.MapOf("st2_execution_id", r.id, "st2_liveaction_id", r.id, "st2_action_api_url", url, "__actions", &value.Map{})
 	}
 	return r.env
+}
+
+// global is global(name): a variable of the whole workflow, null where there is none.
+func (e *env) global(name any) any {
+	v, _ := e.frame.vars.Get(name)
+	return v
 }
 
 func (e *env) execution() *value.Map {

@@ -59,6 +59,8 @@ type task struct {
 	concurrent *template
 
 	publish, publishOnError        *template
+	keepResult                     *template
+	branch, global                 [3]*template // what the clauses publish: on-success, on-error, on-complete
 	retry                          *retry
 	waitBefore, waitAfter          *template
 	timeout, pauseBefore, failOn   *template
@@ -127,6 +129,7 @@ func isCommand(name string) bool {
 // reader turns a document into a Definition, and gathers what is wrong.
 type reader struct {
 	problems []flow.Problem
+	adhocs   []string // names of the workbook's actions
 }
 
 func (r *reader) problem(n *yamldoc.Node, path, format string, args ...any) {
@@ -154,14 +157,39 @@ func Parse(text []byte, digest string, o flow.Options) (*Definition, []flow.Prob
 	if d.maxItems <= 0 {
 		d.maxItems = defaultMaxItems
 	}
-	r.definition(d, root, o.Workflow)
+	r.definition(d, root, o.Workflow, o.Target)
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
 	return d, nil
 }
 
-func (r *reader) definition(d *Definition, root *yamldoc.Node, wanted string) {
+// limit drops all tasks of a reverse workflow that one does not require.
+func (w *workflow) limit(last *task) {
+	need := map[*task]bool{last: true}
+	for queue := []*task{last}; len(queue) > 0; queue = queue[1:] {
+		for _, name := range queue[0].requires {
+			if t := w.byName[name]; t != nil && !need[t] {
+				need[t] = true
+				queue = append(queue, t)
+			}
+		}
+	}
+	drop := func(ts []*task) []*task { return slices.DeleteFunc(ts, func(t *task) bool { return !need[t] }) }
+	w.tasks, w.start = drop(w.tasks), drop(w.start)
+	edges := 0
+	for i, t := range w.tasks {
+		t.index, t.firstEdge = i, edges
+		edges += len(t.targets()) + len(t.requires)
+	}
+	for name, t := range w.byName {
+		if !need[t] {
+			delete(w.byName, name)
+		}
+	}
+}
+
+func (r *reader) definition(d *Definition, root *yamldoc.Node, wanted, target string) {
 	if root.Kind() != yamldoc.Mapping {
 		r.problem(root, "", "a workflow is a mapping, found %s", root.Kind())
 		return
@@ -171,6 +199,9 @@ func (r *reader) definition(d *Definition, root *yamldoc.Node, wanted string) {
 	}
 	if ws := root.Get("workflows"); ws != nil {
 		d.name = root.Get("name").Text()
+		for _, e := range root.Get("actions").Entries() {
+			r.adhocs = append(r.adhocs, e.Name(), d.name+"."+e.Name())
+		}
 		for _, e := range ws.Entries() {
 			d.add(r.workflow(e.Name(), e.Value))
 		}
@@ -192,6 +223,10 @@ func (r *reader) definition(d *Definition, root *yamldoc.Node, wanted string) {
 		r.problem(root, "", "there is no workflow")
 	case d.main == nil && wanted != "":
 		r.problem(root, "", "there is no workflow %q", wanted)
+	case d.main != nil && target != "" && d.main.byName[target] == nil:
+		r.problem(root, "", "workflow %q has no task %q to end at", d.main.name, target)
+	case d.main != nil && target != "" && d.main.reverse:
+		d.main.limit(d.main.byName[target])
 	case d.main == nil:
 		r.problem(root, "", "Workbook definition is detected. Default workflow cannot be determined.")
 	}
@@ -316,6 +351,7 @@ func (r *reader) task(name string, n, defaults *yamldoc.Node, path string) *task
 	t.concurrent = either("concurrency")
 	t.waitBefore, t.waitAfter, t.timeout = either("wait-before"), either("wait-after"), either("timeout")
 	t.pauseBefore, t.failOn = either("pause-before"), either("fail-on")
+	t.keepResult = own("keep-result")
 	t.items = r.withItems(n.Get("with-items"), path+".with-items")
 	t.retry = r.retry(get("retry"), path+".retry")
 	switch j := n.Get("join"); {
@@ -331,8 +367,15 @@ func (r *reader) task(name string, n, defaults *yamldoc.Node, path string) *task
 			r.problem(j, path+".join", "join must be all, one or a number, found %q", j.Text())
 		}
 	}
+	clauses := []string{"on-success", "on-error", "on-complete"}
 	clause := func(key string) []target {
 		src := get(key)
+		if p := src.Get("publish"); src.Kind() == yamldoc.Mapping && src.Get("next") != nil || p.Kind() == yamldoc.Mapping {
+			i := slices.Index(clauses, key)
+			r.keys(p, path+"."+key+".publish", []string{"branch", "global", "atomic"})
+			t.branch[i] = r.template(p.Get("branch"), path+"."+key+".publish.branch")
+			t.global[i] = r.template(p.Get("global"), path+"."+key+".publish.global")
+		}
 		ts := r.clause(src, path+"."+key)
 		if n.Get(key) == nil { // a task does not follow itself by default
 			ts = slices.DeleteFunc(ts, func(x target) bool { return x.to == name })
@@ -352,7 +395,8 @@ func (r *reader) task(name string, n, defaults *yamldoc.Node, path string) *task
 }
 
 // work reads what a task does: an action or a workflow, with its input. Inline
-// parameters count only where there is no input, as StackStorm had it.
+// parameters of StackStorm's actions count only where there is no input, as
+// StackStorm had it; those of workflows and of Mistral's own actions go over it.
 func (r *reader) work(t *task, n *yamldoc.Node, path string) {
 	action, sub := n.Get("action"), n.Get("workflow")
 	if action != nil && sub != nil {
@@ -365,6 +409,9 @@ func (r *reader) work(t *task, n *yamldoc.Node, path string) {
 	}
 	t.line, t.column = text.Line(), text.Column()
 	name, params := splitInline(text.Text())
+	if given, ok := in.(*value.Map); ok && params != nil && (sub != nil || strings.HasPrefix(name, "std.") || slices.Contains(r.adhocs, name)) {
+		in = over(given, params)
+	}
 	if in == nil && params != nil {
 		in = params
 	}
@@ -489,6 +536,9 @@ func (r *reader) clause(n *yamldoc.Node, path string) []target {
 	case yamldoc.Mapping:
 		if next := n.Get("next"); next != nil {
 			return r.clause(next, path+".next")
+		}
+		if n.Get("publish").Kind() == yamldoc.Mapping {
+			return nil
 		}
 		var out []target
 		for _, e := range n.Entries() {

@@ -61,6 +61,7 @@ type entryRecord struct {
 	Handled bool            `json:"h,omitempty"`
 	Led     bool            `json:"n,omitempty"`
 	Took    string          `json:"g,omitempty"`
+	Input   json.RawMessage `json:"j,omitempty"`
 	Items   *int            `json:"i,omitempty"`
 	Child   string          `json:"k,omitempty"`
 	Adhoc   string          `json:"q,omitempty"`
@@ -105,7 +106,7 @@ func (s *stepper) delta() flow.Delta {
 	}
 	for _, e := range append(s.dirty, r.entries[s.base:]...) {
 		rec := entryRecord{Frame: e.frame, Task: e.task.name, State: e.state, Info: e.info, From: e.from, Shown: encoded(e.shown),
-			Attempt: e.attempt, Tries: e.tries, Waited: e.waited, Checked: e.checked, Done: e.done, Handled: e.handled, Led: e.led, Took: e.took,
+			Attempt: e.attempt, Tries: e.tries, Waited: e.waited, Checked: e.checked, Done: e.done, Handled: e.handled, Led: e.led, Took: e.took, Input: e.input,
 			Child: e.child, Adhoc: r.def.adhocName(e.adhoc), Created: e.created.UTC(), Ended: e.ended, Result: encoded(e.result)}
 		if e.items != nil {
 			n := e.items.len()
@@ -240,7 +241,7 @@ func (r *Run) loadEntry(i int, entries map[string]json.RawMessage) (err error) {
 	}
 	f := r.frames[rec.Frame]
 	e := &entry{index: i, frame: rec.Frame, task: f.wf.byName[rec.Task], state: rec.State, info: rec.Info, from: rec.From, attempt: rec.Attempt,
-		tries: rec.Tries, waited: rec.Waited, checked: rec.Checked, done: rec.Done, handled: rec.Handled, led: rec.Led, took: rec.Took, child: rec.Child,
+		tries: rec.Tries, waited: rec.Waited, checked: rec.Checked, done: rec.Done, handled: rec.Handled, led: rec.Led, took: rec.Took, input: rec.Input, child: rec.Child,
 		adhoc: r.def.actions[rec.Adhoc], created: rec.Created, ended: rec.Ended}
 	if e.task == nil {
 		return fmt.Errorf("task %q is not there: %w", rec.Task, hayate.ErrInvalid)

@@ -150,6 +150,11 @@ func (s *stepper) launch(e *entry, item int, env *env) {
 	if !ok {
 		input = &value.Map{}
 	}
+	if item < 0 {
+		if raw := encoded(input); len(raw) <= maxShownInput {
+			s.touch(e).input = raw
+		}
+	}
 	if e.task.workflow != "" {
 		s.launchWorkflow(e, item, input)
 		return
@@ -175,9 +180,54 @@ func (s *stepper) launch(e *entry, item int, env *env) {
 	case "std.echo":
 		out, _ := input.Str("output")
 		s.later(func() { s.answer(e, item, success, out) })
+	case "std.http", "std.mistral_http":
+		s.startChild(e, item, "core.http", httpInput(input))
 	default:
 		s.startChild(e, item, ref, input)
 	}
+}
+
+// httpInput is the input of std.http as core.http takes it.
+func httpInput(in *value.Map) *value.Map {
+	out := value.NewMap(in.Len())
+	for k, v := range in.All() {
+		switch k {
+		case "verify":
+			k = "verify_ssl_cert"
+		case "cookies":
+			if v == nil {
+				continue
+			}
+		case "body":
+			if _, text := v.(string); !text && v != nil {
+				if s, err := value.Dumps(v, value.DumpOptions{Indent: -1}, nil); err == nil {
+					v = s
+				}
+			}
+		}
+		out.Set(k, v)
+	}
+	return out
+}
+
+// isHTTP says whether a task's action is Mistral's own for HTTP.
+func (t *task) isHTTP() bool {
+	return t.action != nil && (t.action.src == "std.http" || t.action.src == "std.mistral_http")
+}
+
+// httpResult is a result of core.http as std.http gives it.
+func httpResult(v any) any {
+	m, ok := v.(*value.Map)
+	if !ok || !m.Has("status_code") {
+		return v
+	}
+	out := value.NewMap(4)
+	for _, k := range [][2]string{{"status", "status_code"}, {"content", "body"}, {"headers", "headers"}, {"url", "url"}} {
+		if x, ok := m.Str(k[1]); ok {
+			out.Set(k[0], x)
+		}
+	}
+	return out
 }
 
 // launchWorkflow starts a workflow of the same workbook as a frame of this run,
@@ -197,6 +247,9 @@ func (s *stepper) launchWorkflow(e *entry, item int, input *value.Map) {
 	}
 	s.newFrame(wf, e.index, item, input)
 }
+
+// maxShownInput bounds the input of a task that the result of the workflow shows.
+const maxShownInput = 4 << 10
 
 // maxDepth bounds how deep workflows of a workbook call each other.
 const maxDepth = 50
@@ -275,6 +328,9 @@ func (s *stepper) answer(e *entry, item int, st state, result any) {
 	if e.state.final() || s.frames[e.frame].state.final() && e.state != running && e.state != held {
 		return
 	}
+	if e.task.isHTTP() {
+		result = httpResult(result)
+	}
 	if st == success && e.adhoc != nil && e.adhoc.output != nil {
 		root, ok := result.(*value.Map)
 		if !ok {
@@ -332,6 +388,11 @@ func (s *stepper) finish(e *entry, st state) {
 	}
 	e.waited = ""
 	s.setState(e, st)
+	if t.keepResult != nil && st != cancelled {
+		if v, err := t.keepResult.eval(s.after(e)); err == nil && !value.Truth(v) {
+			e.result = nil
+		}
+	}
 	e.ended = s.fact.At
 	f := s.touchFrame(s.frames[e.frame])
 	f.open--
@@ -350,12 +411,38 @@ func (s *stepper) publish(e *entry, st state) bool {
 	if st == failure {
 		p = e.task.publishOnError
 	}
-	v, err := p.eval(s.envOf(e))
+	env := s.envOf(e)
+	v, err := p.eval(env)
 	if err != nil {
 		s.breakOff(e, "publish", err)
 		return false
 	}
-	e.shown, _ = v.(*value.Map)
+	shown, _ := v.(*value.Map)
+	own := 0 // the clause of the outcome
+	if st == failure {
+		own = 1
+	}
+	var global *value.Map
+	for _, i := range []int{2, own} {
+		for k, t := range []*template{e.task.branch[i], e.task.global[i]} {
+			v, err := t.eval(env)
+			if err != nil {
+				s.breakOff(e, "publish", err)
+				return false
+			}
+			m, _ := v.(*value.Map)
+			if k == 0 {
+				shown = over(shown, m)
+			} else {
+				global = over(global, m)
+			}
+		}
+	}
+	e.shown = shown
+	if global.Len() > 0 { // seen by the whole workflow, below what branches publish
+		f := s.touchFrame(s.frames[e.frame])
+		f.vars = over(f.vars, global)
+	}
 	return true
 }
 
@@ -422,7 +509,12 @@ func (s *stepper) transit(e *entry) {
 		return
 	}
 	s.touch(e).done = true
+	// After a pause the targets that follow it are gone to once the run is resumed.
 	took := bytes.Repeat([]byte{targetUnasked}, len(e.task.targets()))
+	held := strings.IndexByte(e.took, targetHeld)
+	if held >= 0 {
+		took = []byte(e.took)
+	}
 	defer func() { e.took = string(took) }()
 	var clauses [][]target
 	at := []int{0, len(e.task.onSuccess) + len(e.task.onError)}
@@ -437,6 +529,13 @@ func (s *stepper) transit(e *entry) {
 	for i, c := range clauses {
 		for k, x := range c {
 			verdict := &took[at[i]+k]
+			if held >= 0 && *verdict != targetHeld {
+				continue
+			}
+			if s.paused {
+				*verdict = targetHeld
+				continue
+			}
 			*verdict = targetRefused
 			ok := x.when == nil
 			if !ok {
@@ -459,6 +558,10 @@ func (s *stepper) transit(e *entry) {
 				return
 			}
 		}
+	}
+	if s.paused && bytes.IndexByte(took, targetHeld) >= 0 {
+		e.done = false
+		s.backlog = append(s.backlog[:len(s.backlog):len(s.backlog)], e.index)
 	}
 	if f.wf.reverse && e.state == success {
 		s.dependents(f)

@@ -216,6 +216,8 @@ func (n *names) Lookup(name string) (any, bool, error) {
 		return n.e.data(), true, nil
 	case "task":
 		return fn(func(a []any) (any, error) { return n.e.task(a[0]) })
+	case "global":
+		return fn(func(a []any) (any, error) { return n.e.global(a[0]), nil })
 	case "execution":
 		return fn(func([]any) (any, error) { return n.e.execution(), nil })
 	case "env":
@@ -260,6 +262,9 @@ func newYAQLFunctions() *yaql.Functions {
 	return yaql.NewFunctions(yaql.StackStormFunctions(yaql.StackStormOptions{}), map[string]yaql.Function{
 		"task": {Params: []yaql.Param{{Name: "taskName", Optional: true}}, Call: func(c *yaql.Call) (any, error) {
 			return c.Env.(*env).task(c.Args[0])
+		}},
+		"global": {Params: []yaql.Param{{Name: "name"}}, Call: func(c *yaql.Call) (any, error) {
+			return c.Env.(*env).global(c.Args[0]), nil
 		}},
 		"execution": {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).execution(), nil }},
 		"env":       {Call: func(c *yaql.Call) (any, error) { return c.Env.(*env).environment(), nil }},

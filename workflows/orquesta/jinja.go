@@ -19,7 +19,11 @@ func newJinjaEnv() *jinja.Env {
 	functions := jinja.SharedFunctions(jinja.Hooks{ParseYAML: parseYAML})
 	functions["json"] = jinjaJSON
 	functions["zip"] = jinjaZip
-	return jinja.New(jinja.OrquestaOptions(functions))
+	o := jinja.OrquestaOptions(functions)
+	for _, name := range []string{"ctx", "item", "result", "succeeded", "failed", "completed", "task_status", "task", "st2kv"} {
+		o.Filters[name] = jinja.FilterOfVars(name)
+	}
+	return jinja.New(o)
 }
 
 func compileJinja(s string, reevaluate bool) program {

@@ -360,3 +360,20 @@ func nativeItems(items []any, depth int, left *int) (any, error) {
 	}
 	return out, nil
 }
+
+// FilterOfVars makes a filter of a function that the variables of a rendering hold
+// under a name, as Orquesta's ctx and item are filters too: {{ 'x' | ctx }}.
+func FilterOfVars(name string) Function {
+	return func(c *Call) (any, error) {
+		if c.s != nil && c.s.vars != nil {
+			v, ok, err := c.s.vars.Lookup(name)
+			if err != nil {
+				return nil, err
+			}
+			if f, isFunction := v.(Function); ok && isFunction {
+				return f(c)
+			}
+		}
+		return nil, value.Raise("TemplateRuntimeError", "No filter named %s found.", value.Repr(name))
+	}
+}
