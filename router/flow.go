@@ -54,6 +54,7 @@ type liveRun struct {
 type ownState struct {
 	// Definition is the digest of the definition that the run was started with.
 	Definition string `json:"definition"`
+	variant
 	// Timers are those the run has set, by key.
 	Timers map[string]time.Time `json:"timers,omitempty"`
 }
@@ -325,10 +326,10 @@ func (s *step) move(to hayate.Status) error {
 	return s.x.To(to, s.at)
 }
 
-// workflowResult is the result of a workflow in StackStorm's shape. An action
-// chain's output is the whole of it.
+// workflowResult is the result of a workflow in StackStorm's shape. The output of an
+// action chain, and that of a Mistral workflow, is the whole of it.
 func workflowResult(runner string, c *workflows.Command) json.RawMessage {
-	if runner == workflows.ActionChain && len(c.Output) > 0 {
+	if (runner == workflows.ActionChain || runner == workflows.Mistral) && len(c.Output) > 0 {
 		return c.Output
 	}
 	out := struct {

@@ -50,7 +50,7 @@ func (r *Router) Graph(ctx context.Context, id hayate.ExecutionID) (RunGraph, er
 	if err != nil {
 		return RunGraph{}, fmt.Errorf("load run %s: its definition: %w", id, err)
 	}
-	_, p := r.definitions.parse(x.Runner, text)
+	_, p := r.definitions.parse(x.Runner, text, own.variant)
 	if p.def == nil {
 		return RunGraph{}, fmt.Errorf("load run %s: its definition cannot be read any more: %w", id, hayate.ErrInvalid)
 	}
@@ -75,7 +75,7 @@ func (r *Router) graphBefore(x *hayate.Execution, out RunGraph) (RunGraph, error
 	if b == nil || len(b.workflow) == 0 {
 		return RunGraph{}, fmt.Errorf("execution %s never began, and the definition of %s is not there: %w", x.ID, x.Action, hayate.ErrInvalid)
 	}
-	_, p := r.definitions.parse(x.Runner, b.workflow)
+	_, p := r.definitions.parse(x.Runner, b.workflow, variant{})
 	if p.def == nil {
 		return RunGraph{}, fmt.Errorf("execution %s never began: the definition of %s cannot be read: %w", x.ID, x.Action, hayate.ErrInvalid)
 	}

@@ -25,6 +25,16 @@ type definitions struct {
 	mu   sync.Mutex
 	m    map[string]parsed
 	kept map[string]bool // digests whose text this process has put into the blobs
+	// checked are the definitions whose actions were found to be there, by the catalog
+	// they were looked up in.
+	checked map[*workflows.Definition]*catalog
+}
+
+// variant is what of the parameters of Mistral's runner changes what is run: which
+// workflow of a workbook, and the task at which a reverse workflow ends.
+type variant struct {
+	Workflow string `json:"workflow,omitempty"`
+	Target   string `json:"target,omitempty"`
 }
 
 type parsed struct {
@@ -35,10 +45,10 @@ type parsed struct {
 const maxDefinitions = 2048
 
 // parse reads a workflow, once for each text.
-func (d *definitions) parse(runner string, text []byte) (string, parsed) {
+func (d *definitions) parse(runner string, text []byte, v variant) (string, parsed) {
 	sum := sha256.Sum256(text)
 	digest := "sha256:" + hex.EncodeToString(sum[:])
-	key := runner + " " + digest
+	key := runner + " " + digest + " " + v.Workflow + " " + v.Target
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p, ok := d.m[key]; ok {
@@ -47,7 +57,9 @@ func (d *definitions) parse(runner string, text []byte) (string, parsed) {
 	if d.m == nil || len(d.m) >= maxDefinitions {
 		d.m = map[string]parsed{}
 	}
-	def, problems := workflows.Parse(runner, digest, text, workflowOptions)
+	o := workflowOptions
+	o.Workflow, o.Target = v.Workflow, v.Target
+	def, problems := workflows.Parse(runner, digest, text, o)
 	d.m[key] = parsed{def, problems}
 	return digest, d.m[key]
 }
@@ -62,13 +74,16 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	if len(b.workflow) == 0 {
 		return r.failRun(ctx, x, errorResult(fmt.Sprintf("the workflow of %s cannot be read: its entry point %q is not in the pack", x.Action, b.EntryPoint)))
 	}
-	digest, p := r.definitions.parse(b.Runner, b.workflow)
-	if len(p.problems) > 0 || p.def == nil {
-		return r.failRun(ctx, x, problemResult(p.problems))
-	}
-	inputs, err := r.runInputs(ctx, x, b)
+	inputs, v, err := r.runInputs(ctx, x, b)
 	if err != nil {
 		return r.failRun(ctx, x, errorResult(err.Error()))
+	}
+	digest, p := r.definitions.parse(b.Runner, b.workflow, v)
+	if len(p.problems) == 0 && p.def != nil {
+		p.problems = r.missingActions(p.def)
+	}
+	if len(p.problems) > 0 || p.def == nil {
+		return r.failRun(ctx, x, problemResult(p.problems))
 	}
 	// The text itself is kept by content, so that a pack registered anew never
 	// changes a run in flight.
@@ -84,7 +99,7 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	}
 	lr.busy = true
 	lr.def = p.def
-	lr.run, lr.version, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, *x, ownState{Definition: digest}
+	lr.run, lr.version, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, *x, ownState{Definition: digest, variant: v}
 	lr.queue = append([]*told{t}, lr.queue...)
 	lr.mu.Unlock()
 	// Running is part of the first commit; a workflow has no worker and no lease.
@@ -114,23 +129,86 @@ func (r *Router) keepDefinition(ctx context.Context, digest string, text []byte)
 	return nil
 }
 
-// runInputs are the parameters of a workflow, defaults filled in.
-func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAction) (json.RawMessage, error) {
+// missingActions checks the actions that a definition names against those that are
+// registered, as StackStorm does before it starts a workflow. Of an action chain it
+// looks at each when its turn comes.
+func (r *Router) missingActions(def *workflows.Definition) []workflows.Problem {
+	if def.Dialect() == workflows.ActionChain {
+		return nil
+	}
+	cat := r.cat.Load()
+	d := &r.definitions
+	d.mu.Lock()
+	known := d.checked[def] == cat
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
+	ps := def.Contents(func(ref string) (hayate.Parameters, bool) {
+		b := cat.actions[hayate.Ref(ref)]
+		if b == nil {
+			return nil, false
+		}
+		return b.plan.Parameters(), true
+	})
+	if len(ps) > 0 {
+		return ps
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.checked == nil || len(d.checked) >= maxDefinitions {
+		d.checked = map[*workflows.Definition]*catalog{}
+	}
+	d.checked[def] = cat
+	return nil
+}
+
+// runInputs are the parameters of a workflow, defaults filled in, and what the
+// runner's say about which workflow it is. The context given to Mistral's runner is
+// more input.
+func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAction) (json.RawMessage, variant, error) {
 	kv := kvReader{r: r}
 	user := contextUser(x.Context)
 	for range maxNeedRounds {
 		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Config: b.config}, x.Parameters)
 		if err != nil {
-			return nil, err
+			return nil, variant{}, err
 		}
 		if len(need) == 0 {
-			return final.Action, nil
+			if b.Runner == workflows.Mistral {
+				return mistralInputs(final)
+			}
+			return final.Action, variant{}, nil
 		}
 		if err := kv.fetch(ctx, x.Created, user, need); err != nil {
-			return nil, err
+			return nil, variant{}, err
 		}
 	}
-	return nil, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+	return nil, variant{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+}
+
+// mistralInputs reads the parameters of Mistral's runner.
+func mistralInputs(f render.Final) (json.RawMessage, variant, error) {
+	var p struct {
+		Workflow string                     `json:"workflow"`
+		Task     string                     `json:"task"`
+		Context  map[string]json.RawMessage `json:"context"`
+	}
+	if len(f.Runner) > 0 {
+		if err := json.Unmarshal(f.Runner, &p); err != nil {
+			return nil, variant{}, fmt.Errorf("parameters of the runner: %v: %w", err, hayate.ErrInvalid)
+		}
+	}
+	v := variant{p.Workflow, p.Task}
+	if len(p.Context) == 0 {
+		return f.Action, v, nil
+	}
+	all := p.Context
+	if err := json.Unmarshal(f.Action, &all); err != nil { // goes over the context
+		return nil, v, fmt.Errorf("parameters of the action: %v: %w", err, hayate.ErrInvalid)
+	}
+	out, err := json.Marshal(all)
+	return out, v, err
 }
 
 // runContext is what ctx() of a workflow holds besides its inputs: st2 and parent.
@@ -225,7 +303,7 @@ func (r *Router) loadRun(ctx context.Context, lr *liveRun) error {
 	if err != nil {
 		return fmt.Errorf("load run %s: its definition: %w", lr.id, err)
 	}
-	_, p := r.definitions.parse(x.Runner, text)
+	_, p := r.definitions.parse(x.Runner, text, own.variant)
 	if p.def == nil {
 		return fmt.Errorf("load run %s: its definition cannot be read any more: %w", lr.id, hayate.ErrInvalid)
 	}

@@ -13,7 +13,7 @@ import (
 func Contents(text []byte, find flow.FindAction) []flow.Problem {
 	root, _ := yamldoc.Parse(text, yamldoc.Options{})
 	d := &Definition{workflows: map[string]*workflow{}, actions: map[string]*adhoc{}}
-	(&reader{}).definition(d, root, "")
+	(&reader{}).definition(d, root, "", "")
 	return d.Contents(find)
 }
 

@@ -322,6 +322,9 @@ func TestCommandsPauseCancelAndRerun(t *testing.T) {
 	}
 	w.tell(flow.Fact{Kind: flow.ResumeAsked})
 	w.drain().want(hayate.StatusSucceeded, "{}")
+	if got := strings.Join(w.started, " "); got != "a b" {
+		t.Errorf("started %s once resumed", got)
+	}
 	w = newWorld(t, two).start("{}")
 	w.tell(flow.Fact{Kind: flow.CancelAsked})
 	w.perform = func(flow.Start) (hayate.Status, string) { return hayate.StatusCanceled, "null" }

@@ -175,9 +175,11 @@ func (s *stepper) resume() {
 	backlog := s.backlog
 	s.backlog = nil
 	defer func() {
-		for _, f := range s.frames {
-			s.later(func() { s.settle(f) })
-		}
+		s.later(func() { // once all of the backlog has led on
+			for _, f := range s.frames {
+				s.later(func() { s.settle(f) })
+			}
+		})
 	}()
 	for _, i := range backlog {
 		e := s.entries[i]
