@@ -140,9 +140,9 @@ func TestInputsOfActions(t *testing.T) {
 	t.Parallel()
 	for tasks, want := range map[string]string{
 		"    a:\n      action: x.a n=1 s='t u' l=[1,2] e=<% 1 + 1 %> b=true\n": `{"n":1,"s":"t u","l":[1,2],"e":2,"b":true}`,
-		"    a: {action: x.a n=2, input: {n: 1}}\n":                       `{"n":1}`,
-		"    a: {action: std.http url='http://h/' verify=false}\n":        `{"url":"http://h/","verify_ssl_cert":false}`,
-		"    a: {action: <% 'x.a' %>, input: <% dict(k => 1) %>}\n":       `{"k":1}`,
+		"    a: {action: x.a n=2, input: {n: 1}}\n":                            `{"n":1}`,
+		"    a: {action: std.http url='http://h/' verify=false}\n":             `{"url":"http://h/","verify_ssl_cert":false}`,
+		"    a: {action: <% 'x.a' %>, input: <% dict(k => 1) %>}\n":            `{"k":1}`,
 	} {
 		w := newWorld(t, workflow(tasks)).start("{}")
 		if len(w.waiting) != 1 || string(w.waiting[0].Input) != want {
