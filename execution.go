@@ -170,6 +170,11 @@ const (
 	FiringFailed    FiringStatus = "failed"    // a criterion or a parameter could not be evaluated
 	FiringShadow    FiringStatus = "shadow"    // the rule is in shadow mode: recorded, nothing started
 	FiringLoop      FiringStatus = "loop"      // stopped: the event's lineage came back to this rule too often
+	// FiringNoted says that the rule remembers the event, and that what it waits for
+	// is not complete; FiringSuppressed that it would have fired, but for a guard or
+	// its calendar.
+	FiringNoted      FiringStatus = "noted"
+	FiringSuppressed FiringStatus = "suppressed"
 )
 
 // Firing is one rule's decision to act on one event (StackStorm: rule enforcement).
@@ -180,7 +185,7 @@ type Firing struct {
 	Event        EventID       `json:"event"`
 	At           time.Time     `json:"at"`
 	Status       FiringStatus  `json:"status"`
-	Reason       string        `json:"reason,omitempty"` // why it failed
+	Reason       string        `json:"reason,omitempty"` // why it failed, was noted or suppressed; or what its rule counted
 	Executions   []ExecutionID `json:"executions,omitempty"`
 	// Parameters are the rendered parameters of each action, secrets masked.
 	Parameters []json.RawMessage `json:"parameters,omitempty"`

@@ -27,6 +27,12 @@ type Rule struct {
 	// Filters is a list of CloudEvents Subscriptions filters.
 	Filters json.RawMessage `json:"filters,omitempty"`
 
+	// When, Guard and Calendar are JSON objects that say what the rule's past has to
+	// do with its next firing (see rules/stateful); nil where there is none.
+	When     json.RawMessage `json:"when,omitempty"`
+	Guard    json.RawMessage `json:"guard,omitempty"`
+	Calendar json.RawMessage `json:"calendar,omitempty"`
+
 	Actions []RuleAction    `json:"actions"`
 	Tags    json.RawMessage `json:"tags,omitempty"`
 
@@ -34,6 +40,8 @@ type Rule struct {
 	Source string `json:"source,omitempty"`
 	// Revision identifies this content of the rule; it is recorded with each firing.
 	Revision string `json:"revision,omitempty"`
+	// Part names the further condition of a rule that this is, "" for the rule itself.
+	Part string `json:"-"`
 }
 
 // Ref is the rule's reference, pack.name.

@@ -3,11 +3,13 @@ package packs
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/internal/schema"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/rules/stateful"
 )
 
 // operators are the types a criterion may have.
@@ -35,9 +37,15 @@ func (r *reader) readRule(n *yamldoc.Node) {
 		Criteria: filled(n.Get("criteria")),
 		Pattern:  jsonOf(n.Get("pattern")),
 		Filters:  jsonOf(n.Get("filters")),
+		When:     jsonOf(n.Get("when")),
+		Guard:    jsonOf(n.Get("guard")),
+		Calendar: jsonOf(n.Get("calendar")),
 		Tags:     jsonOf(n.Get("tags")),
 		Source:   r.file,
 		Revision: revision(n),
+	}
+	if !r.checkPast(n, &rule) {
+		return
 	}
 	switch kind := n.Get("type").Get("ref"); text(kind) {
 	case "", hayate.KindStandard:
@@ -87,6 +95,40 @@ func (r *reader) checkRule(n *yamldoc.Node) {
 	if trigger.Kind() == yamldoc.Mapping {
 		r.checkTriggerParameters(trigger)
 	}
+}
+
+// checkPast checks what a rule says about its past, and says whether it is right.
+func (r *reader) checkPast(n *yamldoc.Node, rule *hayate.Rule) bool {
+	_, issues := stateful.Parse(rule)
+	for _, is := range issues {
+		at := n
+		for i, step := range is.Path {
+			k, next := at.Lookup(step)
+			if x, err := strconv.Atoi(step); next == nil && err == nil && x >= 0 && x < len(at.Items()) {
+				next = at.Items()[x]
+			}
+			if next == nil {
+				break
+			}
+			if at = next; is.AtKey && i == len(is.Path)-1 {
+				at = k
+			}
+		}
+		code, what := "bad-value", strings.Join(is.Path, ".")+": "
+		if is.AtKey {
+			code, what = "unknown-key", ""
+		}
+		r.errorf(at, code, "%s%s", what, is.Text)
+	}
+	for _, part := range []string{"both", "cleared"} {
+		if criteria := n.Get("when").Get(part).Get("criteria"); criteria.Kind() == yamldoc.Mapping {
+			before := r.errors
+			if r.checkCriteria(criteria, "field"); r.errors > before {
+				return false
+			}
+		}
+	}
+	return len(issues) == 0
 }
 
 // checkCriteria checks what StackStorm checks when a rule is saved: each

@@ -223,6 +223,9 @@ func ruleShape(tags *shape) *shape {
 		key{name: "pattern", shape: of(isMapping)},
 		key{name: "filters", shape: &shape{kinds: isList, items: of(isMapping), least: 1}},
 		key{name: "mode", shape: &shape{kinds: isText, enum: []string{"shadow"}}},
+		key{name: "when", shape: of(isMapping)},
+		key{name: "guard", shape: of(isMapping)},
+		key{name: "calendar", shape: of(isMapping)},
 	)}
 }
 

@@ -40,9 +40,13 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 	// A sender who goes away now must not leave an event that is stored and waits
 	// for the sweeper: its way is gone to the end.
 	ctx = context.WithoutCancel(ctx)
-	rc, err := r.store.Accept(ctx, e, r.decide)
+	var wake time.Time
+	rc, err := r.store.Accept(ctx, e, func(ctx context.Context, e *hayate.Event) (Decision, error) { return r.decide(ctx, e, &wake) })
 	if err != nil {
 		return Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
+	}
+	if !wake.IsZero() {
+		r.alarm.at(wake)
 	}
 	if rc.Duplicate {
 		r.metrics.duplicates.Add(1)
@@ -95,18 +99,36 @@ func (r *Router) dispatch(ctx context.Context, xs []hayate.Execution) bool {
 	return true
 }
 
-// decide applies the rules to an event.
-func (r *Router) decide(ctx context.Context, e *hayate.Event) (Decision, error) {
+// decide applies the rules to an event. When the decision is stored, wake is when
+// its states are next due, zero for never.
+func (r *Router) decide(ctx context.Context, e *hayate.Event, wake *time.Time) (Decision, error) {
 	cat := r.cat.Load()
 	sc := r.scratches.Get().(*rules.Scratch)
 	defer r.scratches.Put(sc)
-	d := &decider{r: r, cat: cat, event: e, uid: e.UID(), lineage: lineage(e)}
+	d := &decider{r: r, cat: cat, event: e, uid: e.UID(), lineage: lineage(e), wake: wake}
 	matches, err := r.match(ctx, cat.set, sc, e, &d.kv)
 	if err != nil {
 		return Decision{}, err
 	}
-	for i := range matches {
-		if err := d.fire(ctx, &matches[i]); err != nil {
+	waking, name, at, isWake := wakeOf(e)
+	for i := 0; i < len(matches); {
+		if !remembers(&matches[i]) {
+			if err := d.fire(ctx, &matches[i]); err != nil {
+				return Decision{}, err
+			}
+			i++
+			continue
+		}
+		n := groupOf(matches[i:])
+		if !isWake || ownRef(matches[i].Rule) != waking {
+			if err := d.remember(ctx, matches[i:i+n]); err != nil {
+				return Decision{}, err
+			}
+		}
+		i += n
+	}
+	if isWake {
+		if err := d.woken(ctx, waking, name, at); err != nil {
 			return Decision{}, err
 		}
 	}
@@ -155,31 +177,56 @@ type decider struct {
 	lineage []hayate.Ref
 	kv      kvReader
 	trigger *render.Trigger
+	wake    *time.Time
 	out     Decision
+}
+
+// firing begins the decision on a rule.
+func (d *decider) firing(rule *hayate.Rule) *hayate.Firing {
+	at := d.event.AcceptedAt
+	return &hayate.Firing{
+		ID: hayate.FiringIDOf(at, d.uid, rule.Ref()), Rule: rule.Ref(), RuleRevision: rule.Revision,
+		Event: hayate.EventIDOf(at, d.uid), At: at, Status: hayate.FiringSucceeded,
+	}
 }
 
 // fire decides what a matching rule leads to.
 func (d *decider) fire(ctx context.Context, m *rules.Match) error {
-	at := d.event.AcceptedAt
-	rule := m.Rule
-	f := hayate.Firing{
-		ID: hayate.FiringIDOf(at, d.uid, rule.Ref()), Rule: rule.Ref(), RuleRevision: rule.Revision,
-		Event: hayate.EventIDOf(at, d.uid), At: at, Status: hayate.FiringSucceeded,
-	}
+	f := d.firing(m.Rule)
 	switch {
 	case m.Err != nil:
-		f.Status, f.Reason = hayate.FiringFailed, fmt.Sprintf("Failed to match rule %q against trigger instance %q: %v", rule.Ref(), f.Event, m.Err)
-	case d.looped(rule.Ref()):
-		f.Status = hayate.FiringLoop
-		f.Reason = fmt.Sprintf("stopped: the event descends from %d firings of this rule", maxLineage)
+		d.unmatched(f, m.Err)
+	case d.looped(m.Rule.Ref()):
+		d.stop(f)
 	default:
-		for i := range rule.Actions {
-			if err := d.act(ctx, rule, i, &f); err != nil {
-				return err
-			}
+		if err := d.actions(ctx, m.Rule, f); err != nil {
+			return err
+		}
+		d.out.Firings = append(d.out.Firings, *f)
+	}
+	return nil
+}
+
+// unmatched records that a rule could not be evaluated.
+func (d *decider) unmatched(f *hayate.Firing, err error) {
+	f.Status, f.Reason = hayate.FiringFailed, fmt.Sprintf("Failed to match rule %q against trigger instance %q: %v", f.Rule, f.Event, err)
+	d.out.Firings = append(d.out.Firings, *f)
+}
+
+// stop records that an event has come back to a rule too often.
+func (d *decider) stop(f *hayate.Firing) {
+	f.Status = hayate.FiringLoop
+	f.Reason = fmt.Sprintf("stopped: the event descends from %d firings of this rule", maxLineage)
+	d.out.Firings = append(d.out.Firings, *f)
+}
+
+// actions decides on the actions of a rule.
+func (d *decider) actions(ctx context.Context, rule *hayate.Rule, f *hayate.Firing) error {
+	for i := range rule.Actions {
+		if err := d.act(ctx, rule, i, f); err != nil {
+			return err
 		}
 	}
-	d.out.Firings = append(d.out.Firings, f)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/rules"
+	"github.com/hayate-run/hayate/rules/stateful"
 )
 
 // Content is what is registered: everything that packs bring along.
@@ -50,12 +51,13 @@ type catalog struct {
 	actions        map[hayate.Ref]*boundAction
 	rules          map[hayate.Ref]*hayate.Rule // all, enabled or not
 	triggers       map[hayate.Ref]*hayate.TriggerType
-	set            *rules.Set        // the enabled ones
-	webhooks       map[string]bool   // urls that enabled rules wait for
-	inquiryTrigger bool              // some enabled rule waits for core.st2.generic.inquiry
-	actionTrigger  bool              // some enabled rule waits for core.st2.generic.actiontrigger
-	timers         map[string]*timer // those that enabled rules wait for, by id
-	loaded         bool              // by Load: what is not here is registered nowhere
+	forms          map[hayate.Ref]*stateful.Form // of enabled rules that have a past
+	set            *rules.Set                    // the enabled ones
+	webhooks       map[string]bool               // urls that enabled rules wait for
+	inquiryTrigger bool                          // some enabled rule waits for core.st2.generic.inquiry
+	actionTrigger  bool                          // some enabled rule waits for core.st2.generic.actiontrigger
+	timers         map[string]*timer             // those that enabled rules wait for, by id
+	loaded         bool                          // by Load: what is not here is registered nowhere
 }
 
 // boundAction is an action with its runner and the plan for its parameters.
@@ -159,7 +161,11 @@ func (r *Router) build(c Content, over []Document) (*catalog, error) {
 // tells which of them wait for a timer that is wrong; the others are noted.
 func (c *catalog) index(enabled []hayate.Rule, zone *time.Location) error {
 	c.webhooks, c.actionTrigger, c.inquiryTrigger = map[string]bool{}, false, false
+	c.forms = map[hayate.Ref]*stateful.Form{}
 	for i := range enabled {
+		if form, _ := stateful.Parse(&enabled[i]); form != nil { // what is wrong in it is said where rules are compiled
+			c.forms[enabled[i].Ref()] = form
+		}
 		t := enabled[i].Trigger
 		switch t.Type {
 		case TriggerAction:

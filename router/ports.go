@@ -28,7 +28,8 @@ type Journal interface {
 	//
 	// Embedded: one commit. MongoDB: the event's document with the firings and the
 	// executions to be, then the executions (ids are deterministic: duplicates
-	// are ignored), then the document's mark; Sweep finishes what was cut off.
+	// are ignored), then the document's mark; Sweep finishes what was cut off. Where
+	// firings are Guarded, see States.
 	Accept(ctx context.Context, e hayate.Event, decide Decide) (Receipt, error)
 
 	// Commit applies a change whole (embedded) or in an order that Sweep can
@@ -56,6 +57,8 @@ type Decision struct {
 	// Failed says that routing itself failed (a rule could not be evaluated at
 	// all); the event is recorded as such, with the reason.
 	Failed string
+	// Guarded are the firings that depend on what their rules remember; see States.
+	Guarded []Guarded
 }
 
 // Receipt is the answer to an accepted event.
@@ -137,6 +140,9 @@ type Swept struct {
 	Untold []hayate.Execution
 	// Due are runs whose Wake has come.
 	Due []hayate.ExecutionID
+	// Undecided are accepted events whose firings depend on states, and on which no
+	// decision is stored: accept them again.
+	Undecided []hayate.Event
 }
 
 // Claims is all that a worker says about an attempt. The stores implement it;
@@ -461,6 +467,7 @@ type Store interface {
 	Journal
 	Claims
 	History
+	States
 	Upkeep
 	// Dispatched tells that executions reached their queue, so that the sweeper
 	// leaves them alone. It need not be durable before it returns.

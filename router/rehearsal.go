@@ -28,7 +28,8 @@ type RehearsalConfig struct {
 // Rehearsal decides on events just as a Router does, and does nothing: nothing is
 // stored, queued or run. The time is that of the events. It is for one goroutine.
 type Rehearsal struct {
-	r *Router
+	r    *Router
+	past *rehearsedPast
 }
 
 // Rehearse returns a Rehearsal. Actions of packs that are not in the content are
@@ -38,6 +39,8 @@ func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
 	r := &Router{data: fixedKeys(c.Keys), secrets: plainSecrets{}, log: slog.New(slog.DiscardHandler), runners: map[string]boundRunner{},
 		renderer: render.New(plainSecrets{}.Open), cfg: Config{User: c.User}}
 	setDefault(&r.cfg.User, "stanley")
+	p := &rehearsedPast{states: map[[2]string]StateRecord{}, events: map[string]EventRecord{}}
+	r.past = p
 	r.scratches.New = func() any { return rules.NewScratch() }
 	for _, d := range c.RunnerTypes {
 		for _, name := range append([]string{d.Name}, d.Aliases...) {
@@ -50,7 +53,7 @@ func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
 		return nil, fmt.Errorf("rehearse: %w", err)
 	}
 	r.cat.Store(cat)
-	return &Rehearsal{r}, nil
+	return &Rehearsal{r, p}, nil
 }
 
 // granted makes actions of those that rules name in packs that are not there.
@@ -91,13 +94,10 @@ func granted(c *Content) []hayate.Action {
 }
 
 // Decide says which rules fire for an event, in the order of their references,
-// and what they would start. AcceptedAt must be set.
+// and what they would start. AcceptedAt must be set. What rules remember of the
+// events before counts; see Advance for what comes of time alone.
 func (h *Rehearsal) Decide(ctx context.Context, e *hayate.Event) ([]hayate.Firing, error) {
-	d, err := h.r.decide(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	return d.Firings, nil
+	return h.decide(ctx, e)
 }
 
 // Explain says what one rule makes of an event.

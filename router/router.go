@@ -133,6 +133,9 @@ type Router struct {
 	leading     atomic.Bool   // this process holds the sweeper's lease
 	// timersChanged wakes the loop of the timers.
 	timersChanged chan struct{}
+	past          past // the store, but for a rehearsal
+	alarm         alarm
+	stateless     atomic.Bool // no rule has a past, and nothing is left of any
 	metrics       Metrics
 }
 
@@ -156,7 +159,7 @@ func New(c Config) (*Router, error) {
 	}
 	c.setDefaults()
 	r := &Router{store: c.Store, queue: c.Queue, registry: c.Registry, data: c.Datastore, blobs: c.Blobs,
-		secrets: c.Secrets, log: c.Log, cfg: c, runners: map[string]boundRunner{},
+		secrets: c.Secrets, past: c.Store, log: c.Log, cfg: c, runners: map[string]boundRunner{},
 		renderer: render.New(c.Secrets.Open)}
 	for _, impl := range append(slices.Clone(c.Runners), publisher{r}) {
 		for _, d := range impl.Describe() {
@@ -177,6 +180,7 @@ func New(c Config) (*Router, error) {
 	}
 	r.scratches.New = func() any { return rules.NewScratch() }
 	r.active.init()
+	r.alarm.init()
 	r.finishing = make(chan struct{}, maxFinishing)
 	r.nudged = make(chan struct{}, 1)
 	r.timersChanged = make(chan struct{}, 1)
@@ -261,6 +265,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	}
 	if !r.cfg.NoUpkeep {
 		g.Go(func() error { return r.sweepLoop(gctx) })
+		g.Go(func() error { return r.wakeLoop(gctx) })
 		g.Go(func() error { return r.purgeLoop(gctx) })
 		g.Go(func() error { return r.timerLoop(gctx) })
 	}

@@ -191,6 +191,18 @@ func (r *Router) sweep(ctx context.Context, stale time.Duration) (more bool, err
 	if err := r.expireInquiries(ctx); err != nil {
 		errs = append(errs, err)
 	}
+	for _, e := range sw.Undecided {
+		var wake time.Time
+		rc, err := r.store.Accept(ctx, e, func(ctx context.Context, e *hayate.Event) (Decision, error) { return r.decide(ctx, e, &wake) })
+		if err != nil {
+			errs = append(errs, fmt.Errorf("decide on event %s: %w", e.ID, err))
+			continue
+		}
+		r.dispatch(ctx, rc.Executions)
+	}
+	if err := r.wakeRules(ctx); err != nil {
+		errs = append(errs, err)
+	}
 	return more, errors.Join(errs...)
 }
 

@@ -12,6 +12,7 @@ import (
 // Match is a rule that an event concerns: it matched, or it could not be
 // evaluated, or it needs datastore values first.
 type Match struct {
+	// Rule is the rule, or a further condition of one, which its Part names.
 	Rule *hayate.Rule
 	// Err says that a criterion could not be evaluated. As in StackStorm that is
 	// no match, but a failed firing that is recorded with this reason.
@@ -378,7 +379,7 @@ func (sc *Scratch) backstops() {
 		taken := false
 		for i := range sc.out[:standard] {
 			m := &sc.out[i]
-			if m.Err == nil && m.Rule.Mode != hayate.ModeShadow && m.Rule.Trigger.Type == e.rule.Trigger.Type {
+			if m.Err == nil && m.Rule.Part == "" && m.Rule.Mode != hayate.ModeShadow && m.Rule.Trigger.Type == e.rule.Trigger.Type {
 				taken = true
 				break
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/rules/stateful"
 )
 
 // Set is a set of rules made ready for matching. It is immutable: With makes
@@ -59,6 +60,9 @@ func compileAll(g *grower, rs []hayate.Rule) ([]compiled, error) {
 			continue
 		}
 		list = append(list, c)
+		if stateful.Declared(&rs[i]) {
+			list = append(list, compileParts(g, &rs[i])...)
+		}
 	}
 	byRef := func(a, b compiled) int { return compareRules(a.rule, b.rule) }
 	if !slices.IsSortedFunc(list, byRef) {
@@ -98,19 +102,61 @@ func compileRule(g *grower, r *hayate.Rule) (compiled, []error) {
 	if isGiven(r.Criteria) {
 		c.criteria = readCriteria(g, &bad, r.Criteria)
 	}
+	if stateful.Declared(r) {
+		checkPast(&bad, r)
+	}
 	return c, bad.list
+}
+
+// checkPast checks what a rule says about its past, and the conditions of its parts.
+func checkPast(bad *problems, r *hayate.Rule) {
+	form, issues := stateful.Parse(r)
+	for _, is := range issues {
+		bad.add(is.Path, "%s", is.Text)
+	}
+	if form == nil {
+		return
+	}
+	parts := form.Parts()
+	for i := range parts {
+		_, wrong := compileRule(&grower{w: newPaths()}, &parts[i])
+		for _, err := range wrong {
+			for _, p := range Problems(err) {
+				bad.add(append([]string{"when", parts[i].Part}, p.Field...), "%s", p.Text)
+			}
+		}
+	}
+}
+
+// compileParts compiles the further conditions of a rule that is good.
+func compileParts(g *grower, r *hayate.Rule) []compiled {
+	form, _ := stateful.Parse(r)
+	if form == nil {
+		return nil
+	}
+	parts := form.Parts()
+	list := make([]compiled, len(parts))
+	for i := range parts {
+		list[i], _ = compileRule(g, &parts[i])
+	}
+	return list
 }
 
 // isGiven says whether a part of a rule stands there: an absent one is empty or null.
 func isGiven(raw []byte) bool { return len(raw) > 0 && string(raw) != "null" }
 
-// Len is the number of rules in force.
+// Len is the number of rules in force; the further conditions of a rule count as
+// rules.
 func (s *Set) Len() int { return s.n }
 
 // Refs returns the references of the rules in force, in order.
 func (s *Set) Refs() []hayate.Ref {
 	out := make([]hayate.Ref, 0, s.n)
-	s.each(func(r *hayate.Rule) { out = append(out, r.Ref()) })
+	s.each(func(r *hayate.Rule) {
+		if r.Part == "" {
+			out = append(out, r.Ref())
+		}
+	})
 	slices.Sort(out)
 	return out
 }
@@ -185,8 +231,15 @@ func (s *Set) push(g *grower, list []compiled) {
 	s.levels = append(s.levels, level{ix: newIndex(g.w, list)})
 }
 
-// kill marks a rule as removed.
+// kill marks a rule as removed, with its parts.
 func (s *Set) kill(r hayate.Rule) {
+	s.killOne(r)
+	for _, part := range []string{stateful.PartOther, stateful.PartCleared} {
+		s.killOne(hayate.Rule{Pack: r.Pack, Name: stateful.PartName(r.Name, part)})
+	}
+}
+
+func (s *Set) killOne(r hayate.Rule) {
 	for i := range s.levels {
 		l := &s.levels[i]
 		k, ok := slices.BinarySearchFunc(l.ix.rules, &r, func(e entry, r *hayate.Rule) int { return compareRules(e.rule, r) })

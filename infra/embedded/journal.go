@@ -33,14 +33,24 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 	if known {
 		return router.Receipt{ID: hayate.EventIDOf(at, uid), AcceptedAt: at, Duplicate: true}, nil
 	}
-	d, err := decide(ctx, &e)
-	if err != nil {
-		return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
+	for range router.MaxAgain {
+		d, err := decide(ctx, &e)
+		if err != nil {
+			return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
+		}
+		a.id, a.event, a.decision = hayate.EventIDOf(e.AcceptedAt, uid), &e, &d
+		if len(d.Guarded) == 0 {
+			a.body = appendEvent(make([]byte, 0, 512+len(e.Data)), &e, d.Firings, d.Failed)
+		}
+		if err := s.do(ctx, a.write); err != nil {
+			return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
+		}
+		if !a.again {
+			break
+		}
 	}
-	a.id, a.event, a.decision = hayate.EventIDOf(e.AcceptedAt, uid), &e, &d
-	a.body = appendEvent(make([]byte, 0, 512+len(e.Data)), &e, d.Firings, d.Failed)
-	if err := s.do(ctx, a.write); err != nil {
-		return router.Receipt{}, fmt.Errorf("accept event %s: %w", e.ID, err)
+	if a.again {
+		return router.Receipt{}, fmt.Errorf("accept event %s: others were first %d times: %w", e.ID, router.MaxAgain, hayate.ErrBusy)
 	}
 	if a.duplicate {
 		return router.Receipt{ID: hayate.EventIDOf(a.first, uid), AcceptedAt: a.first, Duplicate: true}, nil
@@ -77,9 +87,10 @@ type acceptance struct {
 	event    *hayate.Event
 	decision *router.Decision
 	key      uidKey
-	settled  int64 // the writer's, before the key was looked for
-	body     []byte
+	settled  int64  // the writer's, before the key was looked for
+	body     []byte // empty where the decision depends on states
 	inserted []hayate.Execution
+	again    bool // the decision must be made anew; nothing was written
 
 	// duplicate says that another caller, who left without waiting, was first.
 	duplicate bool
@@ -87,16 +98,33 @@ type acceptance struct {
 }
 
 func (a *acceptance) write(t *tx) error {
-	e, d := a.event, a.decision
-	a.duplicate = false
+	e, d, body := a.event, a.decision, a.body
+	a.duplicate, a.again = false, false
 	if known, err := a.known(t); known || err != nil {
 		return err
 	}
+	if len(d.Guarded) > 0 {
+		outs, again, err := t.settleGuarded(d.Guarded)
+		if err != nil || again {
+			a.again = again
+			return err
+		}
+		// The caller's decision stays as it is: this may run again.
+		settled := *d
+		for i := range outs {
+			settled.Settle(&d.Guarded[i], outs[i].Verdict)
+		}
+		if err := t.remember(d.Guarded, outs); err != nil {
+			return err
+		}
+		d = &settled
+		body = appendEvent(make([]byte, 0, 512+len(e.Data)), e, d.Firings, d.Failed)
+	}
 	seq := t.nextSeq(e.AcceptedAt, 1+int64(len(d.Executions)))
 	t.changes++
-	t.size += 128 + len(a.body)
+	t.size += 128 + len(body)
 	t.events = append(t.events, &eventRow{seq: seq, id: a.id, key: a.key, kind: textHash(e.Type), source: textHash(e.Source),
-		firings: len(d.Firings), executions: len(d.Executions), at: e.AcceptedAt.UnixNano(), body: a.body})
+		firings: len(d.Firings), executions: len(d.Executions), at: e.AcceptedAt.UnixNano(), body: body})
 	t.counts.events++
 	t.counts.keys++
 	t.counts.firings += int64(len(d.Firings))

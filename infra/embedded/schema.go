@@ -12,7 +12,7 @@ import (
 
 // format is the version of the layout on disk. migrations[i] leads from format
 // i+1 to i+2; a directory of a newer format is refused.
-const format = 3
+const format = 4
 
 // migration changes the layout by one version, in one transaction with the
 // number that says so.
@@ -21,6 +21,7 @@ type migration func(*sql.Tx) error
 var migrations = []migration{
 	adding(journalTable), // 2: commits of events, executions and runs write the journal first
 	adding(timersTable),  // 3: timers remember their last ticks
+	adding(statesTable),  // 4: rules remember
 }
 
 // adding is a migration that only adds to the layout.
@@ -36,6 +37,14 @@ const journalTable = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NO
 
 // timersTable holds what timers remember (timers.go).
 const timersTable = "CREATE TABLE timers(id TEXT PRIMARY KEY, token INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;"
+
+// statesTable holds what rules remember (states.go); wake and expires are microseconds.
+const statesTable = `
+CREATE TABLE states(rule TEXT NOT NULL, name TEXT NOT NULL, wake INTEGER, expires INTEGER, body BLOB NOT NULL,
+  PRIMARY KEY(rule, name)) WITHOUT ROWID;
+CREATE INDEX states_wake ON states(wake) WHERE wake IS NOT NULL;
+CREATE INDEX states_expires ON states(expires) WHERE expires IS NOT NULL;
+`
 
 // Numbers of rows (seq) are microseconds since 1970, increased where the clock
 // stands still or goes back: rows are in the order in which they were written,
@@ -75,7 +84,7 @@ CREATE TABLE pairs(scope TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, 
   PRIMARY KEY(scope, user, name)) WITHOUT ROWID;
 CREATE INDEX pairs_expires ON pairs(expires) WHERE expires IS NOT NULL;
 CREATE TABLE leases(name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, token INTEGER NOT NULL) WITHOUT ROWID;
-` + timersTable
+` + timersTable + statesTable
 
 // create lays out a fresh database file. The page size and incremental vacuum
 // can only be set while it is empty and not yet in WAL mode. It is made under

@@ -35,6 +35,7 @@ type writeStatements struct {
 	timer, putTimer, dropTimer                                                   *sql.Stmt
 	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt                 *sql.Stmt
 	treeExecutions                                                               *sql.Stmt
+	getState, putState, dropState, countStates                                   *sql.Stmt
 	dropEvent, dropExecution, dropRun, dropEntries, dropLines                    *sql.Stmt
 	addForgetting, forgetting, dropForgetting, dropKey, dropExpired              *sql.Stmt
 }
@@ -82,6 +83,11 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"SELECT token FROM timers WHERE id=?":                                                    &w.timer,
 		"INSERT OR REPLACE INTO timers(id, token, body) VALUES(?,?,?)":                           &w.putTimer,
 		"DELETE FROM timers WHERE id=? AND token<=?":                                             &w.dropTimer,
+
+		"SELECT body FROM states WHERE rule=? AND name=?":                                  &w.getState,
+		"INSERT OR REPLACE INTO states(rule, name, wake, expires, body) VALUES(?,?,?,?,?)": &w.putState,
+		"DELETE FROM states WHERE rule=? AND name=?":                                       &w.dropState,
+		"SELECT count(*) FROM (SELECT 1 FROM states WHERE rule=? LIMIT ?)":                 &w.countStates,
 
 		"DELETE FROM events WHERE seq=?":                                   &w.dropEvent,
 		"DELETE FROM executions WHERE seq=?":                               &w.dropExecution,

@@ -26,6 +26,9 @@ type rule struct {
 	Criteria    json.RawMessage     `json:"criteria"`
 	Pattern     json.RawMessage     `json:"pattern,omitempty"`
 	Filters     json.RawMessage     `json:"filters,omitempty"`
+	When        json.RawMessage     `json:"when,omitempty"`
+	Guard       json.RawMessage     `json:"guard,omitempty"`
+	Calendar    json.RawMessage     `json:"calendar,omitempty"`
 	Action      *hayate.RuleAction  `json:"action,omitempty"`
 	Actions     []hayate.RuleAction `json:"actions,omitempty"`
 	Enabled     bool                `json:"enabled"`
@@ -56,6 +59,7 @@ func viewRule(x *hayate.Rule) rule {
 		Type:     map[string]any{"ref": kind, "parameters": struct{}{}},
 		Trigger:  map[string]any{"type": x.Trigger.Type, "ref": x.Trigger.Type, "parameters": params, "description": ""},
 		Criteria: orObject(x.Criteria), Pattern: x.Pattern, Filters: x.Filters, Tags: x.Tags,
+		When: x.When, Guard: x.Guard, Calendar: x.Calendar,
 	}
 	if len(out.Tags) == 0 {
 		out.Tags = json.RawMessage("[]")

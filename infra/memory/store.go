@@ -27,6 +27,7 @@ type Store struct {
 	execList  []hayate.ExecutionID // as inserted
 	runs      map[hayate.ExecutionID]*run
 	lines     map[hayate.ExecutionID][]hayate.OutputLine
+	states    map[stateKey]*router.StateRecord
 	writes    int64
 }
 
@@ -58,6 +59,7 @@ func New() *Store {
 		execs:     map[hayate.ExecutionID]*execution{},
 		runs:      map[hayate.ExecutionID]*run{},
 		lines:     map[hayate.ExecutionID][]hayate.OutputLine{},
+		states:    map[stateKey]*router.StateRecord{},
 	}
 }
 
@@ -108,28 +110,39 @@ func (s *Store) Accept(ctx context.Context, e hayate.Event, decide router.Decide
 		return rc, err
 	}
 	defer s.leave(uid)
-	d, err := decide(ctx, &e)
-	if err != nil {
-		return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
+	var d router.Decision
+	for range router.MaxAgain {
+		if d, err = decide(ctx, &e); err != nil {
+			return router.Receipt{}, fmt.Errorf("decide on event %s: %w", e.ID, err)
+		}
+		if err := s.enter(ctx, "accept event "+e.ID); err != nil {
+			return router.Receipt{}, err
+		}
+		if s.settle(&d) {
+			defer s.mu.Unlock()
+			return s.store(uid, e, &d), nil
+		}
+		s.mu.Unlock()
 	}
-	if err := s.enter(ctx, "accept event "+e.ID); err != nil {
-		return router.Receipt{}, err
-	}
-	defer s.mu.Unlock()
+	return router.Receipt{}, fmt.Errorf("accept event %s: others were first %d times: %w", e.ID, router.MaxAgain, hayate.ErrBusy)
+}
+
+// store keeps an event with its decision; the store is locked.
+func (s *Store) store(uid string, e hayate.Event, d *router.Decision) router.Receipt {
 	id := hayate.EventIDOf(e.AcceptedAt, uid)
 	s.keys[uid] = key{id, e.AcceptedAt}
 	r := router.EventRecord{ID: id, Event: e, At: e.AcceptedAt, Firings: d.Firings, Failed: d.Failed}
 	r = cloneRecord(&r)
 	s.events[id] = &r
 	s.eventList = append(s.eventList, id)
-	rc = router.Receipt{ID: id, AcceptedAt: e.AcceptedAt}
+	rc := router.Receipt{ID: id, AcceptedAt: e.AcceptedAt}
 	for _, x := range d.Executions {
 		if s.insert(x) {
 			rc.Executions = append(rc.Executions, clone(x))
 		}
 	}
 	s.writes++
-	return rc, nil
+	return rc
 }
 
 // begin waits until nobody else accepts the event, and answers for a known one.

@@ -269,6 +269,7 @@ type event struct {
 	Fail  string      `bson:"fail,omitempty"`
 	Out   int64       `bson:"ob,omitempty"` // At, until Xs are stored as executions
 	Xs    []execution `bson:"xs,omitempty"`
+	Und   int64       `bson:"und,omitempty"`   // At, while nothing is decided on it
 	Gone  int64       `bson:"gone,omitempty"`  // At, once it is purged
 	Going int64       `bson:"going,omitempty"` // At, while the rest of the tree is purged
 }

@@ -56,6 +56,7 @@ func indexes() []index {
 		{"events", asc("f.id"), false, true, "finds a firing by its identifier"},
 		{"events", asc("f.x"), false, true, "finds the firing that started an execution"},
 		{"events", asc("ob"), false, true, "finds events whose executions may not have been stored"},
+		{"events", asc("und"), false, true, "finds events on which nothing is decided"},
 		{"events", asc("gone"), false, true, "finds the keys of purged events"},
 		{"events", asc("going"), false, true, "finds purges that were cut off"},
 		{"executions", asc("at", "n", "_id"), false, false, "lists executions by time"},
@@ -79,6 +80,10 @@ func indexes() []index {
 		{"registry", asc("rev"), false, false, "lists what changed after a revision"},
 		{"keys", asc("sc", "u", "n"), false, false, "lists keys in order"},
 		{"keys", asc("exp"), false, true, "finds keys that have expired"},
+		{"states", asc("rule", "name"), false, false, "lists and counts what a rule remembers"},
+		{"states", asc("wake"), false, true, "finds states that are due"},
+		{"states", asc("exp"), false, true, "finds states that say nothing any more"},
+		{"states", asc("bx"), false, true, "finds changes that were cut off"},
 	}
 }
 

@@ -59,7 +59,33 @@ func (s *Store) Sweep(ctx context.Context, q router.SweepQuery) (router.Swept, e
 	for _, r := range due {
 		out.Due = append(out.Due, hayate.ExecutionID(r.ID))
 	}
+	if out.Undecided, err = s.undecided(ctx, q.Now.Add(-q.StaleAfter).UnixMicro(), q.Limit); err != nil {
+		return router.Swept{}, fmt.Errorf("sweep: %w", err)
+	}
 	return out, nil
+}
+
+// undecided returns events that were accepted up to a time and that nobody has
+// decided on.
+func (s *Store) undecided(ctx context.Context, upTo int64, limit int) ([]hayate.Event, error) {
+	cur, err := s.events.Find(ctx, bson.D{{Key: "und", Value: bson.D{{Key: "$gt", Value: 0}, {Key: "$lte", Value: upTo}}}},
+		options.Find().SetSort(asc("und")).SetLimit(int64(limit)))
+	var docs []event
+	if err == nil {
+		err = cur.All(ctx, &docs)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for undecided events: %w", s.kind(ctx, err))
+	}
+	var list []hayate.Event
+	for i := range docs {
+		r, err := docs[i].decode()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r.Event)
+	}
+	return list, nil
 }
 
 // executions reads executions.
@@ -98,6 +124,9 @@ func (s *Store) finishAll(ctx context.Context, limit int) error {
 		if err := s.route(ctx, &events[i]); err != nil {
 			return err
 		}
+	}
+	if err := s.unboxAll(ctx, limit); err != nil {
+		return err
 	}
 	for _, c := range []*mongo.Collection{s.runs, s.execs} {
 		cur, err := c.Find(ctx, bson.D{{Key: "box.v", Value: bson.D{{Key: "$gt", Value: 0}}}},

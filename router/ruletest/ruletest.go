@@ -22,6 +22,8 @@ type Case struct {
 	Name   string
 	File   string // as findings name it
 	Line   int
+	At     time.Time      // from when on the rules are in force
+	Until  time.Time      // until when time goes by after the last event; zero: not at all
 	Events []hayate.Event // AcceptedAt is the case's time and the event's offset
 	Keys   map[string]string
 	Expect []Expectation
@@ -123,7 +125,7 @@ func Parse(pack fs.FS, src []byte, file string) ([]Case, []yamldoc.Diagnostic) {
 }
 
 func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
-	if !r.keys(n, "a case", "name", "description", "at", "events", "keys", "expect", "expect_not") {
+	if !r.keys(n, "a case", "name", "description", "at", "until", "events", "keys", "expect", "expect_not") {
 		return Case{}, false
 	}
 	c := Case{Name: n.Get("name").Text(), File: r.file, Line: n.Line(), Keys: map[string]string{}}
@@ -137,6 +139,14 @@ func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
 			r.errorf(t, "bad-value", "at is no RFC 3339 time: %q; write it in quotes, like \"2026-01-05T09:00:00Z\"", t.Text())
 		}
 		at = at.UTC()
+	}
+	c.At, c.Until = at, at
+	if u := n.Get("until"); !u.IsNull() {
+		d, err := time.ParseDuration(u.Text())
+		if err != nil || d < 0 {
+			r.errorf(u, "bad-value", "until is no duration: %q; write it like 90s, 5m or 1h30m", u.Text())
+		}
+		c.Until = at.Add(d)
 	}
 	for _, e := range n.Get("keys").Entries() {
 		name := e.Name()
@@ -173,7 +183,8 @@ func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
 // maxCount bounds how many firings one entry of expect stands for.
 const maxCount = 1000
 
-var statuses = []string{string(hayate.FiringSucceeded), string(hayate.FiringShadow), string(hayate.FiringFailed), string(hayate.FiringLoop)}
+var statuses = []string{string(hayate.FiringSucceeded), string(hayate.FiringShadow), string(hayate.FiringFailed), string(hayate.FiringLoop),
+	string(hayate.FiringNoted), string(hayate.FiringSuppressed)}
 
 func (r *reader) expectation(n *yamldoc.Node) (Expectation, bool) {
 	if !r.keys(n, "an expected firing", "rule", "count", "event", "status", "parameters", "actions") {

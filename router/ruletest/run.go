@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/yamldoc"
@@ -114,7 +115,13 @@ func (t *trial) decide(ctx context.Context) error {
 		known[e.UID()] = true
 		return twice
 	})
+	if err := t.advance(ctx, t.c.At); err != nil {
+		return err
+	}
 	for i := range t.events {
+		if err := t.advance(ctx, t.events[i].AcceptedAt); err != nil {
+			return err
+		}
 		fs, err := t.h.Decide(ctx, &t.events[i])
 		if err != nil {
 			return fmt.Errorf("event %s: %w", t.events[i].ID, err)
@@ -123,7 +130,18 @@ func (t *trial) decide(ctx context.Context) error {
 			t.by[f.Rule] = append(t.by[f.Rule], fired{f, t.events[i].ID})
 		}
 	}
-	return nil
+	return t.advance(ctx, t.c.Until)
+}
+
+// advance lets time go by: rules fire for what does not come.
+func (t *trial) advance(ctx context.Context, to time.Time) error {
+	ws, err := t.h.Advance(ctx, to)
+	for i := range ws {
+		for _, f := range ws[i].Firings {
+			t.by[f.Rule] = append(t.by[f.Rule], fired{f, ws[i].Event.ID})
+		}
+	}
+	return err
 }
 
 func (t *trial) problem(rule hayate.Ref, line int, detail []string, format string, args ...any) {
@@ -307,11 +325,16 @@ func (t *trial) misses(ctx context.Context, ref hayate.Ref, x *Expectation) (out
 			continue
 		}
 		why, err := t.h.Explain(ctx, e, ref)
-		if err != nil || why.Matched {
+		if err != nil || why.Matched && !t.heldBack(ref, e.ID) {
 			continue
 		}
 		if n++; n > maxMisses {
 			return append(out, "…")
+		}
+		for _, f := range t.by[ref] {
+			if f.event == e.ID && !f.acts() {
+				out = append(out, fmt.Sprintf("event %s: %s: %s", e.ID, f.Status, f.Reason))
+			}
 		}
 		for _, k := range why.Conditions {
 			if k.Verdict != rules.Holds {
@@ -327,6 +350,13 @@ func (t *trial) misses(ctx context.Context, ref hayate.Ref, x *Expectation) (out
 		}
 	}
 	return out
+}
+
+// heldBack says whether a rule noted an event, or its guards suppressed the firing.
+func (t *trial) heldBack(ref hayate.Ref, event string) bool {
+	return slices.ContainsFunc(t.by[ref], func(f fired) bool {
+		return f.event == event && (f.Status == hayate.FiringNoted || f.Status == hayate.FiringSuppressed)
+	})
 }
 
 func orNothing(raw []byte) string {
