@@ -75,7 +75,7 @@ func TestStore(t *testing.T) {
 			}
 			s = open(t, uri)
 			return s
-		}}
+		}, Another: func(t *testing.T) router.Store { return open(t, uri) }}
 	})
 }
 

@@ -28,9 +28,12 @@ type StoreUnderTest struct {
 	// Reopen closes the store, as a process that ends does, and opens what it
 	// left. nil where nothing is left.
 	Reopen func(t *testing.T) router.Store
+	// Another is the store as another process has it open at the same time; nil
+	// where there can be none.
+	Another func(t *testing.T) router.Store
 }
 
-// TestStore tests the ports of a store: Journal, Claims, History and Upkeep.
+// TestStore tests the ports of a store: Journal, Claims, History, States and Upkeep.
 func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 	for _, group := range []struct {
 		name  string
@@ -41,6 +44,7 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		{"Claims", claimTests},
 		{"Sweep", sweepTests},
 		{"History", historyTests},
+		{"States", stateTests},
 		{"Upkeep", upkeepTests},
 		{"Durability", durabilityTests},
 	} {
@@ -50,6 +54,9 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 					t.Parallel()
 					u := open(t)
 					f := &fixture{Store: u.Store, reopen: u.Reopen, source: "//suite/" + strings.ReplaceAll(t.Name(), "/", ".")}
+					if u.Another != nil {
+						f.another = u.Another(t)
+					}
 					t.Cleanup(func() {
 						if err := f.Close(); err != nil {
 							t.Errorf("Close: %v", err)
@@ -66,7 +73,9 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 type fixture struct {
 	router.Store
 	reopen func(*testing.T) router.Store
-	source string // of this test's events
+	// another is the store in another process, nil where there is none.
+	another router.Store
+	source  string // of this test's events
 }
 
 // t0 is when the stories of the tests begin.
