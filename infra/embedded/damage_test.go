@@ -184,10 +184,10 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 	alter(t, dir, "UPDATE meta SET value=99 WHERE name='format'")
 	_, err := embedded.Open(embedded.Config{Dir: dir})
-	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 3") {
+	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 4") {
 		t.Errorf("Open gives %v, want a refusal that names both formats", err)
 	}
-	alter(t, dir, "UPDATE meta SET value=3 WHERE name='format'")
+	alter(t, dir, "UPDATE meta SET value=4 WHERE name='format'")
 	open(t, dir)
 }
 
@@ -202,7 +202,7 @@ func TestASecondFormatIsMigrated(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, dir, "DROP TABLE timers; UPDATE meta SET value=2 WHERE name='format'")
+	alter(t, dir, "DROP TABLE timers; DROP TABLE states; UPDATE meta SET value=2 WHERE name='format'")
 	for range 2 { // the second time there is nothing left to do
 		s = open(t, dir)
 		if err := s.Timers().PutTimers(t.Context(), router.TimerState{ID: "x"}); err != nil {

@@ -386,8 +386,9 @@ func Span(d time.Duration) string {
 		return d.String()
 	}
 	d = d.Round(time.Second)
-	days := d / (24 * time.Hour)
-	d -= days * 24 * time.Hour
+	const day = 24 * time.Hour
+	days := d / day
+	d %= day
 	var b strings.Builder
 	for _, part := range []struct {
 		n    time.Duration
