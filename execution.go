@@ -94,6 +94,10 @@ type Execution struct {
 	Lineage []Ref       `json:"lineage,omitempty"` // rules that led here, oldest first
 
 	Idempotent bool `json:"idempotent,omitempty"` // may be attempted again after a lost worker
+	// Follow says that something follows its end beside what its parent makes of it:
+	// a retry, an announcement, a place that becomes free. A sweeper finds it until
+	// that is done.
+	Follow bool `json:"follow,omitempty"`
 	// Target says who may claim it: "" any local worker, "amqp:<tag>", "lambda:<name>".
 	Target    string        `json:"target,omitempty"`
 	NotBefore time.Time     `json:"not_before,omitzero"` // not to be claimed earlier

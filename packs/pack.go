@@ -48,7 +48,7 @@ type Pack struct {
 	TriggerTypes []hayate.TriggerType // of triggers/ and of sensors
 	Sensors      []Sensor
 	Aliases      []Alias
-	Policies     []Policy
+	Policies     []hayate.Policy
 	// ConfigSchema is the JSON object of config.schema.yaml: attribute to schema;
 	// nil where there is none.
 	ConfigSchema json.RawMessage
@@ -112,21 +112,6 @@ type AliasFormat struct {
 	Display        string   `json:"display"`
 	Representation []string `json:"representation"`
 }
-
-// Policy bounds how an action is run.
-type Policy struct {
-	Pack        string          `json:"pack"`
-	Name        string          `json:"name"`
-	Description string          `json:"description,omitempty"`
-	Enabled     bool            `json:"enabled"`
-	ResourceRef hayate.Ref      `json:"resource_ref"`
-	Type        string          `json:"policy_type"`
-	Parameters  json.RawMessage `json:"parameters"` // defaults filled in
-	Source      string          `json:"source,omitempty"`
-}
-
-// Ref is the policy's reference, pack.name.
-func (p *Policy) Ref() hayate.Ref { return hayate.NewRef(p.Pack, p.Name) }
 
 // At makes a finding about a place: a file inside the pack, and a JSON pointer
 // into it. Where the pointer leads nowhere, its nearest parent is named.

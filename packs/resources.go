@@ -90,25 +90,6 @@ func (r *reader) readAlias(n *yamldoc.Node) {
 	r.pack.Aliases = put(r, r.pack.Aliases, a, n.Get("name"), "alias", (*Alias).Ref, func(a *Alias) string { return a.Source })
 }
 
-// policyTypes are StackStorm's policies with the schemas of their parameters.
-var policyTypes = []struct {
-	name       string
-	parameters []schema.Property
-}{
-	{"action.concurrency", []schema.Property{thresholdParameter, delayOrCancel}},
-	{"action.concurrency.attr", []schema.Property{thresholdParameter, delayOrCancel,
-		{Name: "attributes", Schema: json.RawMessage(`{"type":"array","uniqueItems":true,"items":{"type":"string","minLength":1}}`)}}},
-	{"action.retry", []schema.Property{
-		{Name: "retry_on", Schema: json.RawMessage(`{"type":"string","enum":["failure","timeout"],"required":true}`)},
-		{Name: "max_retry_count", Schema: json.RawMessage(`{"type":"integer","minimum":1,"maximum":5,"default":2}`)},
-		{Name: "delay", Schema: json.RawMessage(`{"type":"number","minimum":0,"maximum":120,"default":0}`)}}},
-}
-
-var (
-	thresholdParameter = schema.Property{Name: "threshold", Schema: json.RawMessage(`{"type":"integer","required":true}`)}
-	delayOrCancel      = schema.Property{Name: "action", Schema: json.RawMessage(`{"type":"string","enum":["delay","cancel"],"default":"delay"}`)}
-)
-
 // checkPolicy checks that the type exists and takes the parameters.
 func (r *reader) checkPolicy(n *yamldoc.Node) { r.policyParameters(n) }
 
@@ -120,12 +101,16 @@ func (r *reader) policyParameters(n *yamldoc.Node) json.RawMessage {
 		return nil // reported already
 	}
 	var known []string
-	for _, t := range policyTypes {
-		if t.name != name {
-			known = append(known, t.name)
+	for _, t := range hayate.PolicyTypes() {
+		if t.Name != name {
+			known = append(known, t.Name)
 			continue
 		}
-		s, err := schema.Parameters(t.parameters, false, schema.Options{})
+		var properties []schema.Property
+		for _, p := range t.Parameters {
+			properties = append(properties, schema.Property{Name: p.Name, Schema: p.Schema})
+		}
+		s, err := schema.Parameters(properties, false, schema.Options{})
 		if err != nil {
 			r.errorf(at, "bad-value", "%v", err)
 			return nil
@@ -147,7 +132,7 @@ func (r *reader) readPolicy(n *yamldoc.Node) {
 	if !r.check(n, r.shapes.policy, "the policy") {
 		return
 	}
-	p := Policy{
+	p := hayate.Policy{
 		Pack:        r.pack.Ref,
 		Name:        text(n.Get("name")),
 		Description: text(n.Get("description")),
@@ -157,5 +142,5 @@ func (r *reader) readPolicy(n *yamldoc.Node) {
 		Parameters:  r.policyParameters(n),
 		Source:      r.file,
 	}
-	r.pack.Policies = put(r, r.pack.Policies, p, n.Get("name"), "policy", (*Policy).Ref, func(p *Policy) string { return p.Source })
+	r.pack.Policies = put(r, r.pack.Policies, p, n.Get("name"), "policy", (*hayate.Policy).Ref, func(p *hayate.Policy) string { return p.Source })
 }

@@ -276,7 +276,7 @@ func (d *decider) act(ctx context.Context, rule *hayate.Rule, i int, f *hayate.F
 		}
 		// StackStorm keeps an execution of a rule whose templates fail.
 		params = ra.Parameters
-		x.Result = errorResult(re.Error())
+		x.Result, x.Follow = errorResult(re.Error()), false
 		if err := x.To(hayate.StatusFailed, d.event.AcceptedAt); err != nil {
 			return err
 		}
@@ -309,6 +309,7 @@ func (d *decider) newExecution(rule *hayate.Rule, b *boundAction, i int) hayate.
 	}
 	x.Status = hayate.StatusScheduled
 	x.Log = []hayate.Transition{{Time: at, Status: hayate.StatusRequested}, {Time: at, Status: hayate.StatusScheduled}}
+	d.cat.governNew(&x)
 	return x
 }
 

@@ -3,6 +3,8 @@ package router
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/hayate-run/hayate"
@@ -12,22 +14,27 @@ import (
 // announce emits StackStorm's actiontrigger for an execution that has ended, if a
 // rule waits for such events. The event's id is the execution's, so that a
 // repeated announcement is a known event.
-func (r *Router) announce(ctx context.Context, x *hayate.Execution, c Completion) {
+func (r *Router) announce(ctx context.Context, x *hayate.Execution) error {
 	cat := r.cat.Load()
-	if !cat.actionTrigger || !c.Result.Status.Completed() {
-		return
+	if !cat.actionTrigger || !x.Status.Completed() {
+		return nil
 	}
-	e, err := actionEvent(cat, x, c)
+	e, err := actionEvent(cat, x)
 	if err == nil {
 		_, err = r.Accept(ctx, e)
 	}
-	if err != nil {
-		r.log.Error("announce ended execution", "execution_id", x.ID, "err", err)
+	if errors.Is(err, hayate.ErrInvalid) || errors.Is(err, hayate.ErrTooLarge) {
+		r.log.Error("end of execution cannot be announced", "execution_id", x.ID, "err", err)
+		return nil // nor ever
 	}
+	if err != nil {
+		return fmt.Errorf("announce the end of execution %s: %w", x.ID, err)
+	}
+	return nil
 }
 
 // actionEvent is core.st2.generic.actiontrigger with StackStorm's payload.
-func actionEvent(cat *catalog, x *hayate.Execution, c Completion) (hayate.Event, error) {
+func actionEvent(cat *catalog, x *hayate.Execution) (hayate.Event, error) {
 	params := render.MaskSealed(x.Parameters)
 	if b, ok := cat.actions[x.Action]; ok {
 		params = b.plan.Mask(x.Parameters)
@@ -41,11 +48,11 @@ func actionEvent(cat *catalog, x *hayate.Execution, c Completion) (hayate.Event,
 		Runner     string          `json:"runner_ref"`
 		Parameters json.RawMessage `json:"parameters"`
 		Result     json.RawMessage `json:"result"`
-	}{string(x.ID), c.Result.Status, x.Created.Format("2006-01-02 15:04:05.000000-07:00"), x.Action, x.Action, x.Runner, orNull(params), orNull(c.Result.Value)})
+	}{string(x.ID), x.Status, x.Created.Format("2006-01-02 15:04:05.000000-07:00"), x.Action, x.Action, x.Runner, orNull(params), orNull(x.Result)})
 	if err != nil {
 		return hayate.Event{}, err
 	}
-	e := hayate.Event{ID: string(x.ID), Source: "/hayate/executions", Type: TriggerAction, Subject: string(x.Action), Time: c.At,
+	e := hayate.Event{ID: string(x.ID), Source: "/hayate/executions", Type: TriggerAction, Subject: string(x.Action), Time: x.Ended,
 		DataContentType: "application/json", Data: data}
 	e.SetExtension(hayate.ExtCause, string(x.ID))
 	e.SetExtension(hayate.ExtLineage, LineageText(x.Lineage))

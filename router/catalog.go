@@ -21,6 +21,7 @@ type Content struct {
 	Rules    []hayate.Rule
 	Actions  []hayate.Action
 	Triggers []hayate.TriggerType
+	Policies []hayate.Policy
 	// Workflows are the texts of the definitions that workflow actions name as
 	// their entry point.
 	Workflows map[hayate.Ref][]byte
@@ -52,6 +53,9 @@ type catalog struct {
 	rules          map[hayate.Ref]*hayate.Rule // all, enabled or not
 	triggers       map[hayate.Ref]*hayate.TriggerType
 	forms          map[hayate.Ref]*stateful.Form // of enabled rules that have a past
+	policies       map[hayate.Ref]*hayate.Policy // all, enabled or not
+	governed       map[hayate.Ref]*governance    // actions that enabled policies are about
+	gated          bool                          // some enabled policy bounds how many run at once
 	set            *rules.Set                    // the enabled ones
 	webhooks       map[string]bool               // urls that enabled rules wait for
 	inquiryTrigger bool                          // some enabled rule waits for core.st2.generic.inquiry
@@ -90,8 +94,13 @@ func (r *Router) Load(ctx context.Context, c Content) error {
 	if err != nil {
 		return fmt.Errorf("load content: %w", err)
 	}
+	changes, _, err := r.registry.List(ctx, registryPolicy, 0)
+	if err != nil {
+		return fmt.Errorf("load content: %w", err)
+	}
 	cat, err := r.build(c, over)
 	if cat != nil {
+		err = errors.Join(err, cat.withPolicies(c.Policies, changes))
 		cat.loaded = true
 		r.cat.Store(cat)
 		r.content = c
@@ -342,15 +351,16 @@ func (r *Router) switchRule(ref hayate.Ref, on bool) (hayate.Rule, error) {
 	return rule, nil
 }
 
-// followRules puts into effect what other processes switch, until ctx ends.
-func (r *Router) followRules(ctx context.Context) error {
+// followRegistry puts into effect what other processes make of rules and policies,
+// until ctx ends.
+func (r *Router) followRegistry(ctx context.Context) error {
 	var since int64
 	for {
-		docs, newest, err := r.registry.List(ctx, registryRule, since)
+		docs, newest, err := r.registry.List(ctx, "", since)
 		if err == nil {
-			for _, d := range docs {
-				r.follow(&d)
-			}
+			err = r.heed(ctx, docs)
+		}
+		if err == nil {
 			since = max(since, newest)
 			err = r.registry.Wait(ctx, since)
 		}
@@ -358,7 +368,7 @@ func (r *Router) followRules(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			r.log.Warn("changes of rules by other processes not read, will repeat", "err", err)
+			r.log.Warn("changes by other processes not read, will repeat", "err", err)
 			if !pause(ctx, time.Second) {
 				return ctx.Err()
 			}
@@ -366,7 +376,23 @@ func (r *Router) followRules(ctx context.Context) error {
 	}
 }
 
-func (r *Router) follow(d *Document) {
+func (r *Router) heed(ctx context.Context, docs []Document) error {
+	policies := false
+	for i := range docs {
+		switch docs[i].Kind {
+		case registryRule:
+			r.heedRule(&docs[i])
+		case registryPolicy:
+			policies = true
+		}
+	}
+	if policies {
+		return r.reloadPolicies(ctx)
+	}
+	return nil
+}
+
+func (r *Router) heedRule(d *Document) {
 	var o override
 	if d.Deleted || json.Unmarshal(d.Body, &o) != nil || o.Enabled == nil {
 		return

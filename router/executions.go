@@ -54,6 +54,7 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 		}
 		params = s.Parameters
 		x.Result = errorResult(re.Error())
+		x.Follow = false // it never was
 		if err := x.To(hayate.StatusFailed, at); err != nil {
 			return hayate.Execution{}, err
 		}
@@ -86,6 +87,7 @@ func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Exec
 		x.NotBefore = at.Add(s.Delay)
 	}
 	x.Log = append(x.Log, hayate.Transition{Time: at, Status: x.Status})
+	r.cat.Load().governNew(&x)
 	return x
 }
 
@@ -180,9 +182,7 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 		r.log.Info("cancel asked", "execution_id", id, "user", user, "status", x.Status)
 		r.active.cancel(id)
 		if x.Status.Completed() {
-			r.metrics.ended(x.Status)
-			r.waiters.wake(x.ID)
-			r.tellParent(ctx, &x)
+			r.over(ctx, &x)
 		}
 		return x, nil
 	}
@@ -190,7 +190,11 @@ func (r *Router) Cancel(ctx context.Context, id hayate.ExecutionID, user string)
 }
 
 func canceledResult(user string) json.RawMessage {
-	b, err := json.Marshal(map[string]string{"message": "Action canceled by user.", "user": user})
+	return messageResult("Action canceled by user.", user)
+}
+
+func messageResult(message, user string) json.RawMessage {
+	b, err := json.Marshal(map[string]string{"message": message, "user": user})
 	if err != nil {
 		panic(err) // strings only
 	}

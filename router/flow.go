@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -39,8 +41,9 @@ type liveRun struct {
 	// What follows belongs to the one who set busy.
 	x       hayate.Execution // the workflow's execution, as stored
 	def     *workflows.Definition
-	run     *workflows.Run // nil: to be loaded
-	version int64          // of the stored run; 0: not created
+	run     *workflows.Run  // nil: to be loaded
+	version int64           // of the stored run; 0: not created
+	head    json.RawMessage // of the stored run
 	own     ownState
 	timer   *time.Timer
 	// contexts are those of its tasks.
@@ -57,6 +60,8 @@ type ownState struct {
 	variant
 	// Timers are those the run has set, by key.
 	Timers map[string]time.Time `json:"timers,omitempty"`
+	// Owed is what its steps ask of others; nil for nothing.
+	Owed *owed `json:"owed,omitempty"`
 }
 
 // ownEntry is the key of that entry; dialects use no such key.
@@ -70,7 +75,12 @@ type told struct {
 	complete *Completion
 	// child is completed in the store and waits to be told.
 	child hayate.ExecutionID
-	done  chan error
+	// instead is a retry that a policy makes follow the child; the run hears of that
+	// one, unless it is to end.
+	instead *hayate.Execution
+	// paid is what the run owed to others and is done; there is no fact then.
+	paid *owed
+	done chan error
 }
 
 func (rs *runs) get(id hayate.ExecutionID) *liveRun {
@@ -197,13 +207,12 @@ type step struct {
 	change   Change
 	head     json.RawMessage
 	entries  map[string]json.RawMessage
-	touched  bool
-	done     bool
+	touched  bool // the run's own state has changed
+	renewed  bool // a commit without a change of it must still be computed from the stored run
 	own      ownState
 	x        hayate.Execution
 	ended    bool
-	failedAt []*told // children that failed before they began: facts of the next step
-	after    []func(context.Context)
+	failedAt []*told  // children that failed before they began: facts of the next step
 	loaded   bool     // the run was read from the store for this step
 	refused  []func() // report facts that the run refused
 }
@@ -242,6 +251,22 @@ func (s *step) tell(ctx context.Context, t *told) error {
 	if t.child != "" {
 		s.change.Told = append(s.change.Told, t.child)
 	}
+	if t.paid != nil {
+		s.own.Owed = s.own.Owed.struck(t.paid)
+		return nil
+	}
+	if end := t.end(); end != "" && s.r.cat.Load().actionTrigger {
+		o := s.owe()
+		o.Ends = append(o.Ends, end)
+	}
+	if t.instead != nil && s.x.Status != hayate.StatusCanceling && !s.x.Status.Completed() {
+		s.change.Insert = append(s.change.Insert, *t.instead)
+		s.renewed = true
+		return nil
+	}
+	if t.fact.Kind == workflows.TimerDue {
+		delete(s.own.Timers, t.fact.Timer) // it has come, whatever the run makes of it
+	}
 	if t.fact.At.IsZero() {
 		t.fact.At = s.at
 	}
@@ -269,13 +294,31 @@ func (s *step) tell(ctx context.Context, t *told) error {
 	return fmt.Errorf("run %s asks for ever more datastore keys: %w", s.lr.id, hayate.ErrInvalid)
 }
 
+// end is the task that has ended with the fact, "" where none has.
+func (t *told) end() hayate.ExecutionID {
+	if t.complete != nil && t.complete.Result.Status.Completed() {
+		return t.complete.Execution
+	}
+	return t.child
+}
+
+// owe is what the run will owe to others once the step is committed.
+func (s *step) owe() *owed {
+	o := &owed{}
+	if s.own.Owed != nil {
+		*o = *s.own.Owed
+		o.Ends = slices.Clone(o.Ends)
+	}
+	s.own.Owed = o
+	return o
+}
+
 // take notes what one fact led to.
 func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows.Command) error {
 	if !d.Empty() {
 		s.touched = true
 		s.head = d.Head
 		maps.Copy(s.entries, d.Entries)
-		s.done = d.Done
 	}
 	for i := range commands {
 		c := &commands[i]
@@ -300,8 +343,8 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 				return err
 			}
 		case workflows.CancelChildren, workflows.PauseChildren, workflows.ResumeChildren:
-			kind := c.Kind
-			s.after = append(s.after, func(ctx context.Context) { s.r.tellChildren(ctx, s.lr.id, kind) })
+			o := s.owe()
+			o.Children, o.Asked = c.Kind, s.lr.version+1
 		}
 	}
 	return nil
@@ -385,6 +428,7 @@ func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 		err = render.Errorf(render.Schema, "Action \"%s\" is disabled.", st.Action)
 	default:
 		x.Runner, x.Idempotent = b.Runner, b.Idempotent || isWorkflow(b.Runner)
+		s.r.cat.Load().governNew(&x)
 		err = s.renderChild(ctx, b, st.Input, &x)
 	}
 	if err != nil {
@@ -419,22 +463,30 @@ func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMe
 func (s *step) commit(ctx context.Context) error {
 	lr := s.lr
 	created := lr.version == 0
-	if !s.touched && !created && !s.loaded && !s.r.cfg.SoleOwner {
+	moved := s.x.Status != lr.x.Status
+	if moved && s.x.Parent != "" && !created && !s.x.Status.Completed() {
+		s.owe().Moved = lr.version + 1
+	}
+	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed)
+	changed := s.touched || s.renewed || noted
+	if !changed && !s.loaded && !s.r.cfg.SoleOwner {
 		// A change without a step is written whatever the run's version is. That the
 		// facts mean nothing to a run may only be said of the run as it is stored.
 		return fmt.Errorf("step run %s: another process may have stepped it: %w", lr.id, hayate.ErrConflict)
 	}
-	if s.touched || created {
-		if created || !maps.Equal(s.own.Timers, lr.own.Timers) {
-			own, err := json.Marshal(s.own)
-			if err != nil {
-				return err
-			}
-			s.entries[ownEntry] = own
-		}
-		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: s.head, Entries: s.entries, Wake: s.wake(), Done: s.ended}
+	if s.head == nil {
+		s.head = lr.head
 	}
-	moved := s.x.Status != lr.x.Status
+	if noted {
+		own, err := json.Marshal(s.own)
+		if err != nil {
+			return err
+		}
+		s.entries[ownEntry] = own
+	}
+	if changed {
+		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: s.head, Entries: s.entries, Wake: s.wake(), Done: s.x.Status.Completed() && s.own.Owed.empty()}
+	}
 	if moved {
 		s.x.Worker, s.x.LeaseUntil = "", time.Time{}
 		s.change.Update = append(s.change.Update, s.x)
@@ -451,16 +503,27 @@ func (s *step) commit(ctx context.Context) error {
 	if s.change.Run != nil {
 		lr.version++
 	}
-	lr.x, lr.own = s.x, s.own
+	fresh := s.own.Owed.since(lr.own.Owed)
+	lr.x, lr.own, lr.head = s.x, s.own, s.head
 	for _, report := range s.refused {
 		report()
 	}
-	s.aftermath(ctx, moved)
+	s.aftermath(ctx, moved, fresh)
 	return nil
 }
 
-// wake is when the run wants to be swept next: at its first timer.
+// wake is when the run wants to be swept next: when what it owes to others should
+// have been done, or at its first timer.
 func (s *step) wake() time.Time {
+	first := s.alarm()
+	if late := s.at.Add(s.r.cfg.SweepEvery); !s.own.Owed.empty() && (first.IsZero() || late.Before(first)) {
+		return late
+	}
+	return first
+}
+
+// alarm is when the first timer of the run comes.
+func (s *step) alarm() time.Time {
 	var first time.Time
 	for _, at := range s.own.Timers {
 		if first.IsZero() || at.Before(first) {
@@ -471,7 +534,7 @@ func (s *step) wake() time.Time {
 }
 
 // aftermath does what a committed step asks for.
-func (s *step) aftermath(ctx context.Context, moved bool) {
+func (s *step) aftermath(ctx context.Context, moved bool, fresh *owed) {
 	r, lr := s.r, s.lr
 	r.dispatch(ctx, s.change.Insert)
 	if len(s.failedAt) > 0 {
@@ -479,42 +542,54 @@ func (s *step) aftermath(ctx context.Context, moved bool) {
 		lr.queue = append(lr.queue, s.failedAt...)
 		lr.mu.Unlock()
 	}
-	r.setAlarm(lr, s.wake())
-	lr.after = append(lr.after, s.after...)
+	r.setAlarm(lr, s.alarm())
+	if !fresh.empty() {
+		o := *fresh
+		lr.after = append(lr.after, func(ctx context.Context) { r.pay(ctx, lr.id, o) })
+	}
 	if moved {
 		r.waiters.wake(s.x.ID)
 	}
 	if s.ended {
-		r.metrics.ended(s.x.Status)
-		r.log.Info("execution ended", "execution_id", s.x.ID, "action", s.x.Action, "status", s.x.Status, "trace", s.x.Trace)
+		x := s.x
+		lr.after = append(lr.after, func(ctx context.Context) { r.over(ctx, &x) })
+	} else if moved && s.x.Parent != "" && lr.version == 1 {
+		// That it has begun is no news to a parent that waits for its end: where it is
+		// lost, nothing is. What else moves it is owed.
 		x := s.x
 		lr.after = append(lr.after, func(ctx context.Context) {
-			r.announce(ctx, &x, Completion{At: s.at, Result: hayate.Result{Status: x.Status, Value: x.Result}})
-			r.tellParent(ctx, &x)
+			if err := r.tellParent(ctx, &x); err != nil {
+				r.log.Warn("parent not told", "execution_id", x.ID, "run_id", x.Parent, "err", err)
+			}
 		})
-	} else if moved && s.x.Parent != "" {
-		x := s.x
-		lr.after = append(lr.after, func(ctx context.Context) { r.tellParent(ctx, &x) })
 	}
 }
 
-// tellParent passes the end (or the pause) of a workflow on to the workflow it is
-// a task of. Where that fails the sweeper does it: the store knows what is untold.
-func (r *Router) tellParent(ctx context.Context, x *hayate.Execution) {
-	if x.Parent == "" {
-		return
-	}
+// tellParent passes the end (or the pause) of a task on to its workflow. Where a
+// policy retries the task, the workflow hears of the retry instead.
+func (r *Router) tellParent(ctx context.Context, x *hayate.Execution) error {
 	f, err := childFact(x, x.Status, x.Result, r.now())
-	if err == nil {
-		t := &told{fact: f}
-		if x.Status.Completed() {
-			t.child = x.ID
-		}
-		err = r.tell(ctx, x.Parent, t)
-	}
 	if err != nil {
-		r.log.Warn("parent not told, the sweeper will", "execution_id", x.ID, "run_id", x.Parent, "err", err)
+		return err
 	}
+	t := &told{fact: f}
+	if x.Status.Completed() {
+		t.child = x.ID
+		if t.instead = r.retryOf(x, r.now()); t.instead != nil {
+			// Where it exists, the workflow knows: only the mark is missing.
+			_, err := r.Execution(ctx, t.instead.ID)
+			if err == nil {
+				return r.store.Commit(ctx, Change{Told: []hayate.ExecutionID{x.ID}})
+			}
+			if !errors.Is(err, hayate.ErrNotFound) {
+				return err
+			}
+		}
+	}
+	if err := r.tell(ctx, x.Parent, t); err != nil {
+		return fmt.Errorf("tell run %s of execution %s: %w", x.Parent, x.ID, err)
+	}
+	return nil
 }
 
 // setAlarm arranges that the run is told of its next timer.

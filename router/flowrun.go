@@ -99,7 +99,7 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	}
 	lr.busy = true
 	lr.def = p.def
-	lr.run, lr.version, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, *x, ownState{Definition: digest, variant: v}
+	lr.run, lr.version, lr.head, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, nil, *x, ownState{Definition: digest, variant: v}
 	lr.queue = append([]*told{t}, lr.queue...)
 	lr.mu.Unlock()
 	// Running is part of the first commit; a workflow has no worker and no lease.
@@ -277,10 +277,8 @@ func (r *Router) failRun(ctx context.Context, x *hayate.Execution, result json.R
 	if err := r.store.Commit(ctx, Change{Update: []hayate.Execution{y}}); err != nil {
 		return fmt.Errorf("fail execution %s: %w", x.ID, err)
 	}
-	r.metrics.ended(y.Status)
-	r.log.Info("execution ended", "execution_id", y.ID, "action", y.Action, "status", y.Status, "trace", y.Trace)
-	r.waiters.wake(y.ID)
-	r.tellParent(ctx, &y)
+	y.Version++
+	r.over(ctx, &y)
 	return nil
 }
 
@@ -311,7 +309,7 @@ func (r *Router) loadRun(ctx context.Context, lr *liveRun) error {
 	if err != nil {
 		return fmt.Errorf("load run %s: %w", lr.id, err)
 	}
-	lr.x, lr.def, lr.run, lr.version, lr.own = x, p.def, run, st.Version, own
+	lr.x, lr.def, lr.run, lr.version, lr.head, lr.own = x, p.def, run, st.Version, st.Head, own
 	return nil
 }
 
@@ -336,6 +334,9 @@ func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
 		r.log.Error("timers of run not read", "run_id", id, "err", err)
 		return
 	}
+	if !own.Owed.empty() {
+		r.pay(ctx, id, *own.Owed)
+	}
 	at := r.now()
 	for key, due := range own.Timers {
 		if due.After(at) {
@@ -348,12 +349,12 @@ func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
 }
 
 // tellChildren passes a wish on to the children of a run that still run.
-func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind flow.CommandKind) {
+func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind flow.CommandKind) error {
 	p, err := r.store.Executions(ctx, Query{Parent: id, Limit: -1})
 	if err != nil {
-		r.log.Error("children not told", "run_id", id, "wish", string(kind), "err", err)
-		return
+		return fmt.Errorf("ask children of run %s to %s: %w", id, kind, err)
 	}
+	var errs []error
 	for _, c := range p.Items {
 		if c.Status.Completed() {
 			continue
@@ -373,9 +374,10 @@ func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind f
 			_, err = r.Resume(ctx, c.ID)
 		}
 		if err != nil && !errors.Is(err, hayate.ErrConflict) {
-			r.log.Error("child not told", "execution_id", c.ID, "wish", string(kind), "err", err)
+			errs = append(errs, fmt.Errorf("ask execution %s to %s: %w", c.ID, kind, err))
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // Pause asks a running workflow to start no further tasks; it is paused once

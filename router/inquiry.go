@@ -132,10 +132,7 @@ func (r *Router) settlePending(ctx context.Context, x *hayate.Execution, st haya
 	if err := r.store.Commit(ctx, Change{Update: []hayate.Execution{*x}}); err != nil {
 		return fmt.Errorf("answer inquiry %s: %w", x.ID, err)
 	}
-	r.metrics.ended(st)
-	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", st, "trace", x.Trace)
-	r.waiters.wake(x.ID)
-	r.tellParent(ctx, x)
+	r.over(ctx, x)
 	return nil
 }
 

@@ -92,7 +92,8 @@ type Change struct {
 	Complete []Completion
 	// Run is the step of a workflow run, nil where there is none.
 	Run *RunDelta
-	// Told are completed children that the step has heard of.
+	// Told are completed executions of whose end those have heard who must: the
+	// parent's run by this step, or whoever sees to what follows.
 	Told []hayate.ExecutionID
 }
 
@@ -136,7 +137,8 @@ type Swept struct {
 	Dispatch []hayate.Execution
 	// Lost are running attempts whose lease ran out.
 	Lost []hayate.Execution
-	// Untold are completed children whose parent's run has not heard of it.
+	// Untold are completed children whose parent's run has not heard of it, and
+	// completed executions with Follow set, until a Change names them in Told.
 	Untold []hayate.Execution
 	// Due are runs whose Wake has come.
 	Due []hayate.ExecutionID
@@ -205,6 +207,21 @@ type Completion struct {
 	// nil where there is no parent, or where another process steps the run: the
 	// execution is then swept as Untold until a Change names it in Told.
 	Step *Change
+}
+
+// Gates let a bounded number of executions through at once. A place is held by an
+// execution and for no time: whoever finds a gate full looks whether its holders
+// still run, and lets those leave that do not.
+type Gates interface {
+	// Enter gives x a place in the gate, unless limit others or more hold one:
+	// ErrConflict. Whoever holds a place keeps it, whatever the limit is now. It is
+	// durable, and of several who race for the last place one gets it.
+	Enter(ctx context.Context, gate string, x hayate.ExecutionID, limit int) error
+	// Holders returns those that hold a place, the longest first.
+	Holders(ctx context.Context, gate string) ([]hayate.ExecutionID, error)
+	// Leave frees the places of executions; it is nothing to free what one does
+	// not hold.
+	Leave(ctx context.Context, gate string, xs ...hayate.ExecutionID) error
 }
 
 // Queue carries executions to whoever performs them. It delivers at least once
@@ -469,6 +486,7 @@ type Store interface {
 	History
 	States
 	Upkeep
+	Gates
 	// Dispatched tells that executions reached their queue, so that the sweeper
 	// leaves them alone. It need not be durable before it returns.
 	Dispatched(ctx context.Context, ids ...hayate.ExecutionID) error

@@ -260,14 +260,14 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 		g.Go(func() error { return r.work(gctx) })
 	}
 	g.Go(func() error { return r.keepAlive(gctx) })
-	if !r.cfg.SoleOwner {
-		g.Go(func() error { return r.followRules(gctx) })
-	}
 	if !r.cfg.NoUpkeep {
 		g.Go(func() error { return r.sweepLoop(gctx) })
 		g.Go(func() error { return r.wakeLoop(gctx) })
 		g.Go(func() error { return r.purgeLoop(gctx) })
 		g.Go(func() error { return r.timerLoop(gctx) })
+	}
+	if !r.cfg.SoleOwner {
+		g.Go(func() error { return r.followRegistry(gctx) })
 	}
 	<-gctx.Done()
 	stopping := time.AfterFunc(drain, r.active.stopAll)

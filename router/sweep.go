@@ -117,9 +117,7 @@ func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
 		r.dispatch(ctx, []hayate.Execution{x})
 		return nil
 	}
-	r.metrics.ended(x.Status)
-	r.waiters.wake(x.ID)
-	r.tellParent(ctx, &x)
+	r.over(ctx, &x)
 	return nil
 }
 
@@ -183,7 +181,9 @@ func (r *Router) sweep(ctx context.Context, stale time.Duration) (more bool, err
 		}
 	}
 	for i := range sw.Untold {
-		r.tellParent(ctx, &sw.Untold[i])
+		if err := r.follow(ctx, &sw.Untold[i]); err != nil {
+			r.log.Warn("what follows the end of an execution not done", "execution_id", sw.Untold[i].ID, "err", err)
+		}
 	}
 	for _, id := range sw.Due {
 		r.tick(ctx, id)

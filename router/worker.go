@@ -54,6 +54,9 @@ func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
 		r.takeRun(run, d)
 		return
 	}
+	if !r.admit(run, d) {
+		return
+	}
 	// The clock may be set while the claim is on its way; a timer does not mind.
 	old := time.NewTimer(r.cfg.Lease / 3)
 	defer old.Stop()
@@ -126,6 +129,9 @@ func (r *Router) refused(ctx context.Context, d Delivery, at time.Time) {
 
 // takeRun begins the run of a delivered workflow.
 func (r *Router) takeRun(ctx context.Context, d Delivery) {
+	if !r.admit(ctx, d) {
+		return
+	}
 	x, err := r.Execution(ctx, d.Execution)
 	if err == nil && !x.Status.Claimable() {
 		err = hayate.ErrConflict
@@ -332,11 +338,30 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 	if err != nil {
 		return r.store.Complete(ctx, c)
 	}
-	return r.tell(ctx, x.Parent, &told{fact: f, complete: &c})
+	t := &told{fact: f, complete: &c}
+	if ended := r.wouldRetry(ctx, x, &c); ended != nil {
+		t.instead = r.retryOf(ended, c.At)
+	}
+	return r.tell(ctx, x.Parent, t)
+}
+
+// wouldRetry is a task as this end leaves it, where a policy might make a retry
+// follow it; else nil.
+func (r *Router) wouldRetry(ctx context.Context, x *hayate.Execution, c *Completion) *hayate.Execution {
+	if g := r.cat.Load().governed[x.Action]; g == nil || len(g.retries) == 0 || !c.Result.Status.Completed() {
+		return nil
+	}
+	y, err := r.Execution(ctx, x.ID)
+	if err != nil || y.Status != hayate.StatusRunning {
+		return nil // canceled meanwhile, say
+	}
+	y.Status = c.Result.Status
+	return &y
 }
 
 func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {
-	r.waiters.wake(x.ID)
+	// Who waits for the end may see what follows it.
+	defer r.waiters.wake(x.ID)
 	if c.Result.Status == hayate.StatusPending {
 		r.log.Info("execution waits for an answer", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
 		r.asked(ctx, x, c.At, c.Result.Value)
@@ -345,7 +370,7 @@ func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completio
 	r.metrics.ended(c.Result.Status)
 	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", c.Result.Status,
 		"attempt", c.Attempt, "verified", c.Result.Verified, "trace", x.Trace)
-	r.announce(ctx, x, c)
+	r.followAttempt(ctx, x)
 }
 
 // activeAttempts are the attempts that this process performs now.

@@ -173,7 +173,7 @@ func (a *app) root() *cobra.Command {
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print data and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
 	root.AddCommand(a.upCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
-		a.packCommand(), a.workflowCommand(), a.inquiryCommand(), a.timerCommand(), a.keyCommand(), a.storeCommand(), a.authCommand(), a.statusCommand(), a.versionCommand())
+		a.packCommand(), a.policyCommand(), a.workflowCommand(), a.inquiryCommand(), a.timerCommand(), a.keyCommand(), a.storeCommand(), a.authCommand(), a.statusCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, c := range root.Commands() {
 		guardUnknown(c)

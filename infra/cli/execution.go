@@ -128,7 +128,8 @@ func (a *app) showExecution(ctx context.Context, id string) error {
 	return a.printObject(r.body, "id", func(o object) error {
 		a.pairs([][2]string{{"execution", text(o, "id")}, {"action", text(o, "action.ref")}, {"status", a.paint(verdict(o))}, {"rule", text(o, "rule.ref")},
 			{"event", text(o, "trigger_instance.id")}, {"parent", text(o, "parent")}, {"user", text(o, "context.user")}, {"attempt", text(o, "attempt")}, {"worker", text(o, "worker")},
-			{"started", a.when(text(o, "start_timestamp"))}, {"took", took(o)}, {"trace", text(o, "trace")}})
+			{"started", a.when(text(o, "start_timestamp"))}, {"took", took(o)},
+			{"waits for", text(o, "held_by")}, {"retry of", text(o, "context.policies.retry.retried_liveaction_id")}, {"retried by", text(o, "retried_by")}, {"trace", text(o, "trace")}})
 		fmt.Fprintln(a.Stdout, "log")
 		log, _ := o["log"].([]any)
 		for _, l := range log {

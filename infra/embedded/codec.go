@@ -219,6 +219,7 @@ const (
 	xTold
 	xRootSelf
 	xTraceEvent
+	xFollow
 )
 
 // appendExecution appends the record of an execution; its id is not part of it.
@@ -245,6 +246,7 @@ func appendExecution(b []byte, x *hayate.Execution, told bool) []byte {
 		b = putPresent(b, xLineage, r)
 	}
 	b = putBool(b, xIdempotent, x.Idempotent)
+	b = putBool(b, xFollow, x.Follow)
 	b = putBytes(b, xTarget, x.Target)
 	b = putTime(b, xNotBefore, x.NotBefore)
 	b = putInt(b, xTimeout, int64(x.Timeout))
@@ -321,6 +323,8 @@ func readOrigin(x *hayate.Execution, f *fields) {
 		x.Trace = f.text()
 	case xTraceEvent:
 		x.Trace = string(x.Event)
+	case xFollow:
+		x.Follow = f.flag()
 	case xIdempotent:
 		x.Idempotent = f.flag()
 	case xTarget:

@@ -184,10 +184,10 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 	alter(t, dir, "UPDATE meta SET value=99 WHERE name='format'")
 	_, err := embedded.Open(embedded.Config{Dir: dir})
-	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 4") {
+	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 5") {
 		t.Errorf("Open gives %v, want a refusal that names both formats", err)
 	}
-	alter(t, dir, "UPDATE meta SET value=4 WHERE name='format'")
+	alter(t, dir, "UPDATE meta SET value=5 WHERE name='format'")
 	open(t, dir)
 }
 
@@ -202,11 +202,14 @@ func TestASecondFormatIsMigrated(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, dir, "DROP TABLE timers; DROP TABLE states; UPDATE meta SET value=2 WHERE name='format'")
+	alter(t, dir, "DROP TABLE timers; DROP TABLE states; DROP TABLE gates; UPDATE meta SET value=2 WHERE name='format'")
 	for range 2 { // the second time there is nothing left to do
 		s = open(t, dir)
 		if err := s.Timers().PutTimers(t.Context(), router.TimerState{ID: "x"}); err != nil {
 			t.Errorf("a store of format 2 has no timers: %v", err)
+		}
+		if err := s.Enter(t.Context(), "gate", "0123456789abcdef01234567", 1); err != nil {
+			t.Errorf("a store of format 2 has no gates: %v", err)
 		}
 		if got, err := s.Datastore().Get(t.Context(), time.Now(), key); err != nil || got[key].Value != "kept" {
 			t.Errorf("a store of format 1 held %v, %v; want what was in it", got, err)

@@ -114,7 +114,7 @@ func TestFirstFormatIsMigrated(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	alter(t, dir, "DROP TABLE journal; DROP TABLE timers")
+	alter(t, dir, "DROP TABLE journal; DROP TABLE timers; DROP TABLE states; DROP TABLE gates")
 	alter(t, dir, "UPDATE meta SET value=1 WHERE name='format'")
 	alter(t, dir, `UPDATE entries SET body='{"t0":[1],"last":0}'`) // as format 1 wrote them
 	s = open(t, dir)

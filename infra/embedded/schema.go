@@ -12,7 +12,7 @@ import (
 
 // format is the version of the layout on disk. migrations[i] leads from format
 // i+1 to i+2; a directory of a newer format is refused.
-const format = 4
+const format = 5
 
 // migration changes the layout by one version, in one transaction with the
 // number that says so.
@@ -22,6 +22,7 @@ var migrations = []migration{
 	adding(journalTable), // 2: commits of events, executions and runs write the journal first
 	adding(timersTable),  // 3: timers remember their last ticks
 	adding(statesTable),  // 4: rules remember
+	adding(gatesTable),   // 5: gates bound how many executions run at once
 }
 
 // adding is a migration that only adds to the layout.
@@ -46,6 +47,11 @@ CREATE INDEX states_wake ON states(wake) WHERE wake IS NOT NULL;
 CREATE INDEX states_expires ON states(expires) WHERE expires IS NOT NULL;
 `
 
+// gatesTable holds the places in gates; seq is the order in which they were taken.
+const gatesTable = `
+CREATE TABLE gates(gate TEXT NOT NULL, execution BLOB NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY(gate, execution)) WITHOUT ROWID;
+`
+
 // Numbers of rows (seq) are microseconds since 1970, increased where the clock
 // stands still or goes back: rows are in the order in which they were written,
 // and nearly in the order of time. Events and executions share the numbering;
@@ -57,6 +63,7 @@ CREATE INDEX states_expires ON states(expires) WHERE expires IS NOT NULL;
 //     nothing refers to any more and that is still to be removed.
 //   - executions.duty and due are what a sweeper has to do (record.Duty) and when.
 //   - executions_ends finds what did not succeed (the numbers are of counts.go).
+//   - gates are the places that executions hold in gates, numbered as they came.
 //   - type, source, action, rule, runner are 48 bits of a hash of the text.
 const schema = journalTable + `
 CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -84,7 +91,7 @@ CREATE TABLE pairs(scope TEXT NOT NULL, user TEXT NOT NULL, name TEXT NOT NULL, 
   PRIMARY KEY(scope, user, name)) WITHOUT ROWID;
 CREATE INDEX pairs_expires ON pairs(expires) WHERE expires IS NOT NULL;
 CREATE TABLE leases(name TEXT PRIMARY KEY, owner TEXT NOT NULL, until INTEGER NOT NULL, token INTEGER NOT NULL) WITHOUT ROWID;
-` + timersTable + statesTable
+` + timersTable + statesTable + gatesTable
 
 // create lays out a fresh database file. The page size and incremental vacuum
 // can only be set while it is empty and not yet in WAL mode. It is made under

@@ -33,6 +33,7 @@ type writeStatements struct {
 	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
 	lease, putLease                                                              *sql.Stmt
 	timer, putTimer, dropTimer                                                   *sql.Stmt
+	gate, inGate, enterGate, leaveGate                                           *sql.Stmt
 	addRef, dropRef, anyRef, loose, eventSeqs, rootSeqs, eventAt                 *sql.Stmt
 	treeExecutions                                                               *sql.Stmt
 	getState, putState, dropState, countStates                                   *sql.Stmt
@@ -89,6 +90,11 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"DELETE FROM states WHERE rule=? AND name=?":                                       &w.dropState,
 		"SELECT count(*) FROM (SELECT 1 FROM states WHERE rule=? LIMIT ?)":                 &w.countStates,
 
+		"SELECT count(*), coalesce(max(seq), 0) FROM gates WHERE gate=?": &w.gate,
+		"SELECT count(*) FROM gates WHERE gate=? AND execution=?":        &w.inGate,
+		"INSERT INTO gates(gate, execution, seq) VALUES(?,?,?)":          &w.enterGate,
+		"DELETE FROM gates WHERE gate=? AND execution=?":                 &w.leaveGate,
+
 		"DELETE FROM events WHERE seq=?":                                   &w.dropEvent,
 		"DELETE FROM executions WHERE seq=?":                               &w.dropExecution,
 		"DELETE FROM runs WHERE id=?":                                      &w.dropRun,
@@ -108,7 +114,7 @@ type readers struct {
 
 	key, run, entries, lines, execution, event *sql.Stmt
 	duty, due                                  *sql.Stmt
-	documents, revision, pair, timers          *sql.Stmt
+	documents, revision, pair, timers, holders *sql.Stmt
 }
 
 // prepare prepares what is asked all the time on the quick handle, so that it
@@ -129,6 +135,7 @@ func (r *readers) prepare(db, quick *sql.DB) error {
 		"SELECT seq, attempt, at, stream, text FROM lines WHERE execution=? AND seq>? ORDER BY seq, attempt LIMIT ?":                  &r.lines,
 		"SELECT " + executionColumns + ", due FROM executions WHERE duty=? AND due<=? ORDER BY due":                                   &r.duty,
 		"SELECT id FROM runs WHERE wake<=? ORDER BY wake LIMIT ?":                                                                     &r.due,
+		"SELECT execution FROM gates WHERE gate=? ORDER BY seq":                                                                       &r.holders,
 		"SELECT revision FROM documents ORDER BY revision DESC LIMIT 1":                                                               &r.revision,
 		"SELECT kind, ref, revision, deleted, body FROM documents WHERE revision>? AND (?='' OR kind=?) ORDER BY revision, kind, ref": &r.documents,
 		"SELECT body FROM timers ORDER BY id":                                                                                         &r.timers,

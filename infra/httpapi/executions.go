@@ -45,6 +45,10 @@ type execution struct {
 	Trace      string       `json:"trace,omitempty"`
 	Lineage    []hayate.Ref `json:"lineage,omitempty"`
 	Idempotent bool         `json:"idempotent,omitempty"`
+	// Of a single execution: the policy that it waits for, and what a policy made
+	// follow it.
+	HeldBy    hayate.Ref         `json:"held_by,omitempty"`
+	RetriedBy hayate.ExecutionID `json:"retried_by,omitempty"`
 }
 
 type logEntry struct {
@@ -207,6 +211,12 @@ func (s *Server) answerExecution(w http.ResponseWriter, r *http.Request, status 
 	}
 	for _, c := range children.Items {
 		vs[0].Children = append(vs[0].Children, c.ID)
+	}
+	if vs[0].HeldBy, err = s.Router.HeldBy(r.Context(), &x); err != nil {
+		return err
+	}
+	if vs[0].RetriedBy, err = s.Router.RetriedBy(r.Context(), &x); err != nil {
+		return err
 	}
 	include, exclude := attributes(r.URL.Query()["include_attributes"]), attributes(r.URL.Query()["exclude_attributes"])
 	if len(include)+len(exclude) > 0 {

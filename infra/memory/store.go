@@ -28,6 +28,7 @@ type Store struct {
 	runs      map[hayate.ExecutionID]*run
 	lines     map[hayate.ExecutionID][]hayate.OutputLine
 	states    map[stateKey]*router.StateRecord
+	gates     map[string][]hayate.ExecutionID // who holds a place, in order
 	writes    int64
 }
 
@@ -41,7 +42,7 @@ type key struct {
 
 type execution struct {
 	hayate.Execution
-	told       bool // the parent's run has heard of its end
+	told       bool // its end has been heard of
 	dispatched bool
 }
 
@@ -60,6 +61,7 @@ func New() *Store {
 		runs:      map[hayate.ExecutionID]*run{},
 		lines:     map[hayate.ExecutionID][]hayate.OutputLine{},
 		states:    map[stateKey]*router.StateRecord{},
+		gates:     map[string][]hayate.ExecutionID{},
 	}
 }
 

@@ -48,8 +48,8 @@ type execution struct {
 	Verified  bool     `bson:"ok"`
 	Log       []entry  `bson:"log"`
 
-	Kid  int64  `bson:"kid,omitempty"`  // created, while a child has not completed; then it is renamed:
-	Tell int64  `bson:"tell,omitempty"` // created, while the parent has to hear of the end
+	Kid  int64  `bson:"kid,omitempty"`  // created, while it has not completed, where its end must be heard of; then it is renamed:
+	Tell int64  `bson:"tell,omitempty"` // created, while somebody has to hear of the end
 	Due  int64  `bson:"due,omitempty"`  // from when it may be claimed, while it may
 	Out  int64  `bson:"ob,omitempty"`   // Due, until a queue has been told
 	Q    string `bson:"q,omitempty"`    // process whose queue was told
@@ -177,7 +177,7 @@ func encode(x *hayate.Execution, n int) (execution, error) {
 	switch {
 	case duty == record.Tell:
 		d.Tell = d.At
-	case x.Parent != "":
+	case x.Parent != "" || x.Follow:
 		d.Kid = d.At
 	}
 	if duty == record.Dispatch {

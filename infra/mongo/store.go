@@ -60,7 +60,7 @@ type Store struct {
 	db     *mongo.Database
 	me     string // tells this process's dispatches from those of others
 
-	events, execs, runs, lines, blobs, chunks, docs, keys, leases, timers, states, meta *mongo.Collection
+	events, execs, runs, lines, blobs, chunks, docs, keys, leases, timers, states, gates, meta *mongo.Collection
 	// relaxed is execs for marks that may be lost: acknowledged by the primary alone.
 	relaxed *mongo.Collection
 
@@ -112,7 +112,7 @@ func New(c Config) (*Store, error) {
 		events: db.Collection("events"), execs: db.Collection("executions"), runs: db.Collection("runs"),
 		lines: db.Collection("lines"), blobs: db.Collection("blobs"), chunks: db.Collection("chunks"),
 		docs: db.Collection("registry"), keys: db.Collection("keys"), leases: db.Collection("leases"), timers: db.Collection("timers"),
-		states: db.Collection("states"), meta: db.Collection("meta"),
+		states: db.Collection("states"), gates: db.Collection("gates"), meta: db.Collection("meta"),
 		relaxed: db.Collection("executions", options.Collection().SetWriteConcern(writeconcern.W1())),
 		changed: make(chan struct{}, 1), closing: make(chan struct{}),
 	}

@@ -139,6 +139,7 @@ func add(c *router.Content, seen map[string]string, dir, configs string) (lint.P
 	c.Rules = append(c.Rules, good...)
 	ds = append(ds, wrong...)
 	c.Triggers = append(c.Triggers, p.TriggerTypes...)
+	c.Policies = append(c.Policies, p.Policies...)
 	for i := range p.Actions {
 		a := &p.Actions[i]
 		if !isWorkflow(a.Runner) {

@@ -158,7 +158,7 @@ func (l *linter) alias(a *packs.Alias) {
 	}
 }
 
-func (l *linter) policy(p *packs.Policy) {
+func (l *linter) policy(p *hayate.Policy) {
 	a := l.action(p.Source, []string{"resource_ref"}, p.ResourceRef)
 	if a == nil || p.Type != "action.concurrency.attr" {
 		return

@@ -104,11 +104,11 @@ const (
 	None     Duty = iota
 	Dispatch      // it may be claimed, since the time
 	Lease         // its attempt is lost at the time, unless the lease is extended
-	Tell          // it completed at the time and its parent has not heard of it
+	Tell          // it completed at the time and its parent, or whoever follows its end, has not heard of it
 )
 
 // DutyOf returns what a sweeper has to do about x, and from when. told says that
-// the parent's run has heard of its end.
+// its end has been heard of.
 func DutyOf(x *hayate.Execution, told bool) (Duty, time.Time) {
 	switch {
 	case x.Status.Claimable():
@@ -117,7 +117,7 @@ func DutyOf(x *hayate.Execution, told bool) (Duty, time.Time) {
 		}
 		return Dispatch, x.Created
 	case x.Status.Completed():
-		if x.Parent == "" || told {
+		if x.Parent == "" && !x.Follow || told {
 			return None, time.Time{}
 		}
 		return Tell, x.Ended

@@ -47,6 +47,7 @@ func TestStore(t *testing.T, open func(t *testing.T) StoreUnderTest) {
 		{"States", stateTests},
 		{"Upkeep", upkeepTests},
 		{"Durability", durabilityTests},
+		{"Gates", gateTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			for name, test := range group.tests {

@@ -22,6 +22,7 @@ var sweepTests = map[string]func(*testing.T, *fixture){
 	"takes a lost attempt back":                    bothKinds(sweepLostAgain),
 	"finds completed children untold":              bothKinds(sweepUntold),
 	"finds children canceled by an update":         sweepUntoldUpdate,
+	"finds ends that something follows":            bothKinds(sweepFollow),
 	"finds runs that are due":                      sweepDue,
 	"bounds each list":                             sweepLimit,
 	"refuses after close":                          sweepClosed,
@@ -186,6 +187,35 @@ func sweepUntold(t *testing.T, f *fixture, k kind) {
 	if s := f.sweep(t, router.SweepQuery{Now: after(20)}); len(s.Untold) != 0 {
 		t.Errorf("Sweep found %v untold although its parent was told", ids(s.Untold))
 	}
+}
+
+func sweepFollow(t *testing.T, f *fixture, k kind) {
+	plain := f.accept(t, 1, k)
+	x := f.accept(t, 2, func(x *hayate.Execution) {
+		k(x)
+		x.Follow = true
+	})
+	canceled := f.accept(t, 3, func(x *hayate.Execution) { x.Follow = true })
+	for _, id := range []hayate.ExecutionID{plain.ID, x.ID} {
+		y := f.claim(t, id, "w", after(5))
+		if s := f.sweep(t, router.SweepQuery{Now: after(20)}); len(s.Untold) != 0 {
+			t.Errorf("Sweep found %v untold while it runs", ids(s.Untold))
+		}
+		f.complete(t, &y, after(6))
+	}
+	same(t, "untold", f.sweep(t, router.SweepQuery{Now: after(20)}).Untold, []hayate.Execution{f.get(t, x.ID)})
+	canceled = f.get(t, canceled.ID)
+	if err := canceled.To(hayate.StatusCanceled, after(7)); err != nil {
+		t.Fatal(err)
+	}
+	f.commit(t, router.Change{Update: []hayate.Execution{canceled}})
+	same(t, "untold, one of them canceled", ids(f.sweep(t, router.SweepQuery{Now: after(20)}).Untold), idsOf(x.ID, canceled.ID))
+	again := manual(f.source, 9)
+	f.commit(t, router.Change{Insert: []hayate.Execution{again}, Told: []hayate.ExecutionID{x.ID, canceled.ID}})
+	if s := f.sweep(t, router.SweepQuery{Now: after(20)}); len(s.Untold) != 0 {
+		t.Errorf("Sweep found %v untold although what follows was done", ids(s.Untold))
+	}
+	f.get(t, again.ID)
 }
 
 func sweepUntoldUpdate(t *testing.T, f *fixture) {
