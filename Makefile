@@ -72,8 +72,10 @@ bench-matching: | go ## measure matching on the generated corpora of $(SHARED)/b
 	@dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && (cd $(SHARED)/bench/matching && go run ./gen -out "$$dir") && \
 		HAYATE_BENCH_MATCHING="$$dir" go test -run TestMatchingBenchmark -count 1 -v ./rules
 
-bench-workflows: | go ## measure what a step of a workflow costs
-	@go test -run '^$$' -bench . -benchmem ./workflows/...
+bench-workflows: | go ## measure workflows, beside the peers of $(SHARED)/bench/durable, and write docs/reference/benchmarks.md
+	@peers=; [ ! -d $(SHARED)/bench/durable ] || peers=$$(tests/bench/peers.sh prepare $(SHARED)/bench/durable); \
+		HAYATE_BENCH=1 HAYATE_BENCH_PEERS=$$peers go test ./tests/bench -run TestWorkflows -count 1 -v -timeout 60m -write; \
+		status=$$?; [ -z "$$peers" ] || tests/bench/peers.sh stop; exit $$status
 
 cover: | go ## measure what the unit tests reach
 	@go test -coverprofile cover.out -coverpkg ./... $(UNIT) >/dev/null && go tool cover -func cover.out | tail -n 1

@@ -15,10 +15,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/infra/embedded"
-	"github.com/hayate-run/hayate/infra/keyfile"
 	"github.com/hayate-run/hayate/router"
-	"github.com/hayate-run/hayate/runners/noop"
 	"github.com/hayate-run/hayate/tests/internal/hayatetest"
 )
 
@@ -105,17 +102,9 @@ func TestBenchmark(t *testing.T) {
 		all = append(all, overHTTP(t, clients), inProcess(t, clients))
 		all = append(all, peers(t, clients)...)
 	}
-	text := report(all)
+	text := eventReport(all)
 	t.Log("\n" + text)
-	if *write && !t.Failed() {
-		root, err := hayatetest.Root()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(root, "docs", "reference", "benchmarks.md"), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	writeSection(t, "The way of an event", text)
 }
 
 func overHTTP(t *testing.T, clients int) figure {
@@ -145,56 +134,29 @@ func overHTTP(t *testing.T, clients int) figure {
 	return f
 }
 
-func inProcess(t *testing.T, clients int) figure {
-	dir := t.TempDir()
-	store, err := embedded.Open(embedded.Config{Dir: dir})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	secrets, err := keyfile.Open(filepath.Join(dir, "keys"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := router.New(router.Config{Store: store, Queue: store.Queue(), Registry: store.Registry(), Datastore: store.Datastore(),
-		Blobs: store.Blobs(), Secrets: secrets, SoleOwner: true, Runners: []router.Runner{noop.New()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx := context.Background()
-	if err := r.Load(ctx, router.Content{
-		Actions: []hayate.Action{{Pack: "core", Name: "noop", Runner: "noop", Enabled: true}},
-		Rules:   []hayate.Rule{{Pack: "bench", Name: "noop", Enabled: true, Trigger: hayate.Trigger{Type: "bench.event"}, Actions: []hayate.RuleAction{{Ref: "core.noop"}}}},
-	}); err != nil {
-		t.Fatal(err)
-	}
-	run, stop := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(run, time.Minute) }()
-	defer func() {
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
+func inProcess(t *testing.T, clients int) (f figure) {
+	t.Run(fmt.Sprintf("in process at %d", clients), func(t *testing.T) {
+		e := newEngine(t)
+		ctx := context.Background()
+		before, cpu := diskUse(t, e.dir), ownCPU(t)
+		var l load
+		n, took := l.run(t, clients, func(n int64) (string, error) {
+			rc, err := e.Accept(ctx, event(n, "bench.event"))
+			return string(rc.ID), err
+		}, func() int { return int(e.Counts().Ended[hayate.StatusSucceeded]) })
+		cpu = ownCPU(t) - cpu
+		p, err := e.Executions(ctx, router.Query{Limit: -1})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	before, cpu := diskUse(t, dir), ownCPU(t)
-	var l load
-	n, took := l.run(t, clients, func(n int64) (string, error) {
-		rc, err := r.Accept(ctx, hayate.Event{ID: strconv.FormatInt(n, 10), Source: "/bench", Type: "bench.event", DataContentType: "application/json",
-			Data: []byte(`{"host": "shop-web-02", "severity": "High", "value": 17}`)})
-		return string(rc.ID), err
-	}, func() int { return int(r.Counts().Ended[hayate.StatusSucceeded]) })
-	cpu = ownCPU(t) - cpu
-	p, err := r.Executions(ctx, router.Query{Limit: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends := map[string]time.Time{}
-	for _, x := range p.Items {
-		ends[string(x.Event)] = x.Ended
-	}
-	f := figure{Engine: "hayate, in process", Clients: clients, Rate: float64(n) / took.Seconds(), CPU: cpu / time.Duration(n), Disk: float64(diskUse(t, dir)-before) / float64(n)}
-	f.P50, f.P99 = l.percentiles(ends)
+		ends := map[string]time.Time{}
+		for _, x := range p.Items {
+			ends[string(x.Event)] = x.Ended
+		}
+		f = figure{Engine: "hayate, in process", Clients: clients, Rate: float64(n) / took.Seconds(), CPU: cpu / time.Duration(n),
+			Disk: float64(diskUse(t, e.dir)-before) / float64(n)}
+		f.P50, f.P99 = l.percentiles(ends)
+	})
 	return f
 }
 

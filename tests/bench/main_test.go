@@ -1,8 +1,10 @@
 // Package bench_test measures the way of an event, from sending it to the end of
-// the execution that it leads to, over HTTP and in process, and writes
-// docs/reference/benchmarks.md. It is no part of an ordinary test run:
+// the execution that it leads to, over HTTP and in process, and workflows, beside
+// peers where their harness is at hand, and writes docs/reference/benchmarks.md. It
+// is no part of an ordinary test run:
 //
 //	HAYATE_BENCH=1 go test ./tests/bench -run TestBenchmark -count 1 -v -timeout 30m -write
+//	HAYATE_BENCH=1 go test ./tests/bench -run TestWorkflows -count 1 -v -timeout 60m -write
 package bench_test
 
 import (

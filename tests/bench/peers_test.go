@@ -7,24 +7,45 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 )
 
 // peer is another engine, driven by a program of its own: JSON lines of the file
-// that HAYATE_BENCH_PEERS names. The command gets the arguments -w W2 -c CLIENTS
-// -d WINDOW -out FILE added and appends a JSON object with wf_s, p50_ms, p99_ms,
-// pss_mib, server_cpu_ms_per_step and errs to FILE.
+// that HAYATE_BENCH_PEERS names (peers.sh makes one). The command gets the arguments
+// -w W1 -c CLIENTS -d WINDOW -out FILE added and appends a JSON object with wf_s,
+// steps_s, p50_ms, p99_ms, pss_mib, disk_b_per_wf, server_cpu_ms_per_step,
+// bench_cpu_ms_per_step, other_cpu_share and errs to FILE; count does the same with
+// syncs_per_step.
 type peer struct {
 	Name    string   `json:"name"`
 	Command []string `json:"command"`
-	// Data is a folder that is emptied before each run; "" for none.
-	Data string `json:"data"`
+	Count   []string `json:"count"`
+	// Syncs says that what it acknowledges is on disk, Bound that it is no engine but
+	// what the machine allows.
+	Syncs bool `json:"syncs"`
+	Bound bool `json:"bound"`
 }
 
-func peers(t *testing.T, clients int) []figure {
+// peerResult is what a peer's driver says.
+type peerResult struct {
+	Rate   float64 `json:"wf_s"`
+	Steps  float64 `json:"steps_s"`
+	P50    float64 `json:"p50_ms"`
+	P99    float64 `json:"p99_ms"`
+	PSS    float64 `json:"pss_mib"`
+	Disk   float64 `json:"disk_b_per_wf"`
+	CPU    float64 `json:"server_cpu_ms_per_step"`
+	Driver float64 `json:"bench_cpu_ms_per_step"`
+	Others float64 `json:"other_cpu_share"`
+	Errs   int     `json:"errs"`
+	Syncs  float64 `json:"syncs_per_step"`
+}
+
+// readPeers returns the peers of the file, none where none is named.
+func readPeers(t *testing.T) (all []peer) {
+	t.Helper()
 	file := os.Getenv(peersEnv)
 	if file == "" {
 		return nil
@@ -33,16 +54,83 @@ func peers(t *testing.T, clients int) []figure {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var out []figure
 	for line := range bytes.Lines(b) {
 		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
-		var p peer
+		p := peer{Syncs: true}
 		if err := json.Unmarshal(line, &p); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		f, err := p.run(t, clients)
+		all = append(all, p)
+	}
+	return all
+}
+
+// do runs one of the peer's commands and returns what it says.
+func (p *peer) do(t *testing.T, command []string, w string, clients int) (peerResult, error) {
+	t.Helper()
+	var r peerResult
+	if len(command) == 0 {
+		return r, fmt.Errorf("no command is named")
+	}
+	result := filepath.Join(t.TempDir(), "result")
+	args := append(command[1:len(command):len(command)], "-w", w, "-c", strconv.Itoa(clients), "-d", window.String(), "-out", result)
+	if out, err := exec.Command(command[0], args...).CombinedOutput(); err != nil {
+		return r, fmt.Errorf("%w: %s", err, out)
+	}
+	b, err := os.ReadFile(result)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal(b, &r)
+}
+
+func ms(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
+
+// measure measures workflows.
+func (p *peer) measure(t *testing.T, w *workload, clients int) (row, error) {
+	r, err := p.do(t, p.Command, w.name, clients)
+	if err != nil {
+		return row{}, err
+	}
+	if r.Steps == 0 || r.Errs > 0 {
+		return row{}, fmt.Errorf("%d errors, %.0f steps a second", r.Errs, r.Steps)
+	}
+	cpu := r.CPU
+	if r.CPU != r.Driver { // the driver is another process
+		cpu += r.Driver
+	}
+	return row{engine: p.Name, w: w, clients: clients, bound: p.Bound, syncs: p.Syncs, rate: r.Steps, p50: ms(r.P50), p99: ms(r.P99),
+		cpu: ms(cpu), disk: r.Disk, memory: int64(r.PSS * (1 << 20)), others: r.Others}, nil
+}
+
+func (p *peer) countSyncs(t *testing.T, w *workload, clients int) (float64, error) {
+	r, err := p.do(t, p.Count, w.name, clients)
+	if err == nil && r.Syncs == 0 {
+		err = fmt.Errorf("it says %+v", r)
+	}
+	return r.Syncs, err
+}
+
+// figures measures one step, as an event is one.
+func (p *peer) figures(t *testing.T, clients int) (figure, error) {
+	r, err := p.do(t, p.Command, "W2", clients)
+	if err != nil {
+		return figure{}, err
+	}
+	if r.Rate == 0 || r.Errs > 0 {
+		return figure{}, fmt.Errorf("%d errors, %.0f a second", r.Errs, r.Rate)
+	}
+	return figure{Engine: p.Name, Clients: clients, Rate: r.Rate, P50: ms(r.P50), P99: ms(r.P99), RSS: int64(r.PSS * (1 << 20)), CPU: ms(r.CPU)}, nil
+}
+
+func peers(t *testing.T, clients int) (out []figure) {
+	for _, p := range readPeers(t) {
+		if p.Bound {
+			continue
+		}
+		f, err := p.figures(t, clients)
 		if err != nil {
 			t.Logf("%s at %d clients: not measured: %v", p.Name, clients, err)
 			continue
@@ -51,98 +139,3 @@ func peers(t *testing.T, clients int) []figure {
 	}
 	return out
 }
-
-func (p *peer) run(t *testing.T, clients int) (figure, error) {
-	if p.Data != "" {
-		if err := os.RemoveAll(p.Data); err != nil {
-			return figure{}, err
-		}
-		if err := os.MkdirAll(p.Data, 0o755); err != nil {
-			return figure{}, err
-		}
-	}
-	result := filepath.Join(t.TempDir(), "result")
-	args := append(p.Command[1:len(p.Command):len(p.Command)], "-w", "W2", "-c", fmt.Sprint(clients), "-d", window.String(), "-out", result)
-	if out, err := exec.Command(p.Command[0], args...).CombinedOutput(); err != nil {
-		return figure{}, fmt.Errorf("%w: %s", err, out)
-	}
-	b, err := os.ReadFile(result)
-	if err != nil {
-		return figure{}, err
-	}
-	var r struct {
-		Rate float64 `json:"wf_s"`
-		P50  float64 `json:"p50_ms"`
-		P99  float64 `json:"p99_ms"`
-		PSS  float64 `json:"pss_mib"`
-		CPU  float64 `json:"server_cpu_ms_per_step"`
-		Errs int     `json:"errs"`
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return figure{}, err
-	}
-	if r.Rate == 0 || r.Errs > 0 {
-		return figure{}, fmt.Errorf("%d errors, %.0f a second", r.Errs, r.Rate)
-	}
-	ms := func(v float64) time.Duration { return time.Duration(v * float64(time.Millisecond)) }
-	return figure{Engine: p.Name, Clients: clients, Rate: r.Rate, P50: ms(r.P50), P99: ms(r.P99), RSS: int64(r.PSS * (1 << 20)), CPU: ms(r.CPU)}, nil
-}
-
-// report is docs/reference/benchmarks.md.
-func report(all []figure) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, `# Benchmarks
-
-The way of an event: sent, accepted, matched by one rule, `+"`core.noop`"+` run, its result on disk. Each client sends the
-next event when the one before is acknowledged; the time runs from sending to the end of the execution, the rate counts
-finished executions until the last one. Everything acknowledged has been synced to the disk.
-
-Made on %s with %d CPUs (%s/%s, %s), %s for each figure, the load generator on the same machine, by
-
-    make bench
-
-Ratios and CPU time count; absolute figures depend on the machine and on what else it does. In process, CPU and memory
-include the load generator; over HTTP they are the server's. Peers run in the same run, where
-`+"`HAYATE_BENCH_PEERS`"+` names a file that says how to start them: one step of a workflow each (over HTTP: one request and
-its answer), with their own driver.
-
-| engine | clients | finished a second | p50 | p99 | CPU an event | memory | disk an event | peer : hayate |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-`, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), *window)
-	for _, f := range all {
-		cpu, memory, disk, ratio := "–", "–", "–", "–"
-		if f.CPU > 0 {
-			cpu = fmt.Sprintf("%.2f ms", float64(f.CPU)/1e6)
-		}
-		if f.RSS > 0 {
-			memory = fmt.Sprintf("%.0f MB", float64(f.RSS)/1e6)
-		}
-		if f.Disk > 0 {
-			disk = fmt.Sprintf("%.0f B", f.Disk)
-		}
-		if !strings.HasPrefix(f.Engine, "hayate") {
-			if own := counterpart(all, f); own > 0 {
-				ratio = fmt.Sprintf("1 : %.1f", own/f.Rate)
-			}
-		}
-		fmt.Fprintf(&b, "| %s | %d | %.0f | %s | %s | %s | %s | %s | %s |\n", f.Engine, f.Clients, f.Rate, short(f.P50), short(f.P99), cpu, memory, disk, ratio)
-	}
-	return b.String()
-}
-
-// counterpart is hayate's rate of the same kind: over HTTP beside a peer over HTTP,
-// in process beside a library.
-func counterpart(all []figure, f figure) float64 {
-	want := "hayate, in process"
-	if strings.HasSuffix(f.Engine, "HTTP") {
-		want = "hayate, HTTP"
-	}
-	for _, own := range all {
-		if own.Engine == want && own.Clients == f.Clients {
-			return own.Rate
-		}
-	}
-	return 0
-}
-
-func short(d time.Duration) string { return fmt.Sprintf("%.1f ms", float64(d)/1e6) }
