@@ -71,6 +71,9 @@ func (s *Store) known(key uidKey) (time.Time, bool, error) {
 	if at, ok := s.w.pend.keys.at(key); ok {
 		return time.Unix(0, at).UTC(), true, nil
 	}
+	if s.filter.absent(&key) {
+		return time.Time{}, false, nil
+	}
 	var at int64
 	switch err := s.rd.key.QueryRow(key[:]).Scan(&at); {
 	case errors.Is(err, sql.ErrNoRows):
@@ -153,7 +156,7 @@ func (a *acceptance) known(t *tx) (bool, error) {
 	if !ok {
 		at, ok = t.s.w.pend.keys.at(a.key)
 	}
-	if !ok && t.s.w.settled.Load() != a.settled {
+	if !ok && t.s.w.settled.Load() != a.settled && !t.s.filter.absent(&a.key) {
 		switch err := t.st.getKey.QueryRow(a.key[:]).Scan(&at); {
 		case err == nil:
 			ok = true
@@ -233,10 +236,13 @@ func (t *tx) check(c *router.Change) error {
 			return err
 		}
 	}
+	t.ending = ending{}
 	for i := range c.Complete {
-		if _, err := t.end(&c.Complete[i]); err != nil {
+		e, err := t.end(&c.Complete[i])
+		if err != nil {
 			return err
 		}
+		t.ending = e
 	}
 	if c.Run == nil {
 		return nil
@@ -259,10 +265,12 @@ func (t *tx) apply(c *router.Change) error {
 		}
 	}
 	for i := range c.Complete {
-		// Checked once more: one attempt may be named twice.
-		e, err := t.end(&c.Complete[i])
-		if err != nil {
-			return err
+		e, err := t.ending, error(nil)
+		if len(c.Complete) > 1 {
+			// Checked once more: one attempt may be named twice.
+			if e, err = t.end(&c.Complete[i]); err != nil {
+				return err
+			}
 		}
 		if err := t.saveEnd(e, slices.Contains(c.Told, e.next.ID)); err != nil {
 			return err

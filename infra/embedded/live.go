@@ -22,12 +22,11 @@ type row struct {
 	told bool
 	// disk is the status on disk, which differs from the execution's while volatile.
 	disk     hayate.Status
-	volatile bool   // the claim is in memory only
-	dirty    bool   // the transaction has changed it (never set in live)
-	fresh    bool   // the transaction has inserted it (never set in live)
-	saved    bool   // the transaction makes it durable as it is (never set in live)
-	stored   bool   // the tables have a row of it, though perhaps not as it is
-	body     []byte // its record, where it was made already
+	volatile bool // the claim is in memory only
+	dirty    bool // the transaction has changed it (never set in live)
+	fresh    bool // the transaction has inserted it (never set in live)
+	saved    bool // the transaction makes it durable as it is (never set in live)
+	stored   bool // the tables have a row of it, though perhaps not as it is
 }
 
 // live holds the executions that are being worked on, and those that the tables
@@ -135,7 +134,7 @@ func (l *live) settle(t *tx, committed, inTables bool) {
 func (r *row) settled(inTables bool) row {
 	x := *r
 	x.stored = r.stored || r.saved && inTables
-	x.dirty, x.fresh, x.saved, x.body = false, false, false, nil
+	x.dirty, x.fresh, x.saved = false, false, false
 	return x
 }
 
@@ -306,7 +305,7 @@ func (t *tx) save(r *row, x hayate.Execution) {
 	t.size += rowSize(&x)
 	t.counts.statuses[statusNumber(r.disk)]--
 	t.counts.statuses[statusNumber(x.Status)]++
-	r.Execution, r.disk, r.volatile, r.dirty, r.saved, r.body = x, x.Status, false, true, true, nil
+	r.Execution, r.disk, r.volatile, r.dirty, r.saved = x, x.Status, false, true, true
 }
 
 // rowSize is about what an execution takes in the journal.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -14,16 +15,16 @@ import (
 
 // A commit of the hot kinds (events, executions, runs) writes one row into the
 // table journal, whatever it changed. What the journal holds is also in memory
-// (pending), and is settled into the tables, a thousand rows at a time, by one
+// (pending), and is settled into the tables, up to two thousand rows at a time, by one
 // transaction that empties the journal: an execution that began and ended
 // meanwhile is then written once, a run that took many steps as one.
 const (
 	// maxPending bounds the rows that wait, and pendingBytes their size; beyond
 	// either, the next commit settles them.
-	maxPending   = 1000
-	pendingBytes = 1 << 20
+	maxPending   = 2000
+	pendingBytes = 2 << 20
 	// settleDelay is how long they wait at most.
-	settleDelay = 100 * time.Millisecond
+	settleDelay = 200 * time.Millisecond
 )
 
 // eventRow is an accepted event as it goes into the tables.
@@ -46,19 +47,31 @@ type runRow struct {
 	head    []byte
 	entries map[string]json.RawMessage // added or changed by them
 	stored  bool                       // the tables have a row of the run
+	owned   bool                       // entries are nobody else's
+}
+
+// merge makes of r what a later step made of it.
+func (r *runRow) merge(later *runRow) {
+	r.version, r.wake, r.done, r.head = later.version, later.wake, later.done, later.head
+	if len(later.entries) == 0 {
+		return
+	}
+	if !r.owned {
+		r.entries, r.owned = maps.Clone(r.entries), true
+		if r.entries == nil {
+			r.entries = make(map[string]json.RawMessage, len(later.entries))
+		}
+	}
+	maps.Copy(r.entries, later.entries)
 }
 
 // over returns r with what a later step made of it.
 func (r *runRow) over(later *runRow) *runRow {
 	sum := *later
-	sum.stored = r.stored
+	sum.stored, sum.owned = r.stored, true
 	sum.entries = make(map[string]json.RawMessage, len(r.entries)+len(later.entries))
-	for k, v := range r.entries {
-		sum.entries[k] = v
-	}
-	for k, v := range later.entries {
-		sum.entries[k] = v
-	}
+	maps.Copy(sum.entries, r.entries)
+	maps.Copy(sum.entries, later.entries)
 	return &sum
 }
 
@@ -131,9 +144,10 @@ func (p *pending) take(t *tx, size int) {
 	}
 	for id, r := range t.runs {
 		if have := p.runs[id]; have != nil {
-			r = have.over(r)
+			have.merge(r)
+		} else {
+			p.runs[id] = r
 		}
-		p.runs[id] = r
 	}
 	p.keys.add(t.events)
 	p.size += size
@@ -237,30 +251,27 @@ func (t *tx) write(events []*eventRow, rows []*row, runs []*runRow) error {
 	return nil
 }
 
-// encoded is the row's record.
-func (r *row) encoded() []byte {
-	if r.body == nil {
-		r.body = appendExecution(nil, &r.Execution, r.told)
-	}
-	return r.body
-}
-
 func (t *tx) updateExecution(r *row) error {
 	duty, due := dutyColumns(&r.Execution, r.told)
-	_, err := t.statement(t.st.setExecution, statusNumber(r.Status), duty, due, r.encoded(), r.seq)
+	w := t.s.w
+	w.body = appendExecution(w.body[:0], &r.Execution, r.told)
+	_, err := t.statement(t.st.setExecution, statusNumber(r.Status), duty, due, w.body, r.seq)
 	return err
 }
 
 func (t *tx) insertExecutions(rows []*row) error {
 	args := make([]any, 0, 12*executionsAtOnce)
+	w := t.s.w
 	for len(rows) > 0 {
 		n, st := 1, t.st.addExecution
 		if len(rows) >= executionsAtOnce {
 			n, st = executionsAtOnce, t.st.addExecutions
 		}
-		args = args[:0]
+		args, w.body = args[:0], w.body[:0]
 		for _, r := range rows[:n] {
-			args = r.appendColumns(args)
+			from := len(w.body)
+			w.body = appendExecution(w.body, &r.Execution, r.told)
+			args = r.appendColumns(args, w.body[from:len(w.body):len(w.body)])
 		}
 		if _, err := t.statement(st, args...); err != nil {
 			return err
@@ -271,7 +282,7 @@ func (t *tx) insertExecutions(rows []*row) error {
 }
 
 // appendColumns appends the columns of the row.
-func (r *row) appendColumns(args []any) []any {
+func (r *row) appendColumns(args []any, body []byte) []any {
 	x := &r.Execution
 	duty, due := dutyColumns(x, r.told)
 	var rule, parent, tree any
@@ -285,7 +296,7 @@ func (r *row) appendColumns(args []any) []any {
 		tree = r.tree
 	}
 	return append(args, r.seq, idBytes(x.ID), statusNumber(x.Status), duty, due, textHash(x.Action), rule,
-		textHash(x.Runner), tree, parent, x.Created.UnixNano(), r.encoded())
+		textHash(x.Runner), tree, parent, x.Created.UnixNano(), body)
 }
 
 func (t *tx) writeRun(r *runRow) error {
@@ -335,7 +346,8 @@ const (
 
 // journal returns the row that makes a transaction durable, in b.
 func (t *tx) journal(b []byte) []byte {
-	one := t.s.w.record
+	w := t.s.w
+	one := w.record
 	for _, e := range t.events {
 		one = putInt(one[:0], jSeq, e.seq)
 		one = putID(one, jID, e.id)
@@ -352,11 +364,11 @@ func (t *tx) journal(b []byte) []byte {
 		if !r.saved {
 			continue
 		}
-		r.body = appendExecution(make([]byte, 0, rowSize(&r.Execution)+256), &r.Execution, r.told)
 		one = putInt(one[:0], jSeq, r.seq)
 		one = putInt(one, jTree, r.tree)
 		one = putID(one, jID, r.ID)
-		one = putBytes(one, jBody, r.body)
+		w.body = appendExecution(w.body[:0], &r.Execution, r.told)
+		one = putPresent(one, jBody, w.body)
 		b = putPresent(b, jExecution, one)
 	}
 	for _, r := range t.runs {
@@ -369,7 +381,7 @@ func (t *tx) journal(b []byte) []byte {
 		one = appendEntries(one, r.entries)
 		b = putPresent(b, jRun, one)
 	}
-	t.s.w.record = one[:0]
+	w.record = one[:0]
 	return putPresent(b, jCounts, t.counts.append(nil))
 }
 
@@ -496,6 +508,7 @@ func readEventRow(b []byte) (*eventRow, error) {
 
 func readRow(b []byte) (*row, error) {
 	r := &row{saved: true}
+	var body []byte
 	f := fields{rest: b}
 	for f.next() {
 		switch f.field {
@@ -506,13 +519,13 @@ func readRow(b []byte) (*row, error) {
 		case jID:
 			r.ID = hayate.ExecutionID(f.id())
 		case jBody:
-			r.body = f.raw()
+			body = f.bytes
 		}
 	}
 	if f.err != nil {
 		return nil, f.err
 	}
-	x, told, err := readExecution(r.ID, r.body)
+	x, told, err := readExecution(r.ID, body)
 	r.Execution, r.told, r.disk = x, told, x.Status
 	return r, err
 }

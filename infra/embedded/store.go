@@ -47,6 +47,7 @@ type Store struct {
 	live      live
 	accepting inflight
 	out       outputs
+	filter    keyFilter
 
 	blobs    *Blobs
 	queue    *Queue
@@ -127,6 +128,7 @@ func (s *Store) open(c Config) error {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.w.start()
+	s.filter.start(s)
 	return nil
 }
 
@@ -180,6 +182,7 @@ func (s *Store) Close() error {
 // release closes what is open, in reverse order.
 func (s *Store) release() error {
 	var errs []error
+	s.filter.close()
 	if s.w != nil {
 		// The last transaction takes the output that waits.
 		if err := s.w.put(&request{run: settle, done: make(chan struct{})}); err != nil {

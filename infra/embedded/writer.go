@@ -44,6 +44,7 @@ type writer struct {
 	relaxed   bool   // commits are not synced now
 	buf       []byte // a row of the journal, and a record in it, used again and again
 	record    []byte
+	body      []byte // records of executions on their way to a statement
 	shown     atomic.Pointer[counts]
 	commits   atomic.Int64
 	writes    atomic.Int64
@@ -83,7 +84,7 @@ func (s *Store) settled(ctx context.Context) error {
 }
 
 // readable is settled for those who only read. While the disk refuses every write,
-// they are shown what the tables have: all but the last thousand changes.
+// they are shown what the tables have: all but the last changes.
 func (s *Store) readable(ctx context.Context) error {
 	err := s.settled(ctx)
 	if errors.Is(err, hayate.ErrBusy) && !s.closed.Load() {
@@ -305,6 +306,7 @@ func (w *writer) transaction(batch []*request) error {
 
 // keep takes over what a transaction has committed.
 func (w *writer) keep(t *tx) {
+	w.s.filter.add(t.events)
 	switch {
 	case t.settled:
 		w.settled.Add(1) // before the keys are forgotten: see acceptance.known
@@ -385,6 +387,7 @@ type tx struct {
 	events  []*eventRow                 // accepted in it
 	runs    map[hayate.ExecutionID]*runRow
 	size    int      // about what its events, rows and runs take
+	ending  ending   // the last completion that was checked
 	settle  bool     // the tables shall have all of it
 	after   []func() // what to do once it is committed
 
@@ -468,7 +471,7 @@ func (t *tx) commit() error {
 		}
 		t.journaled = len(b)
 		if cap(b) > pendingBytes {
-			w.buf, w.record = nil, nil
+			w.buf, w.record, w.body = nil, nil, nil
 		}
 	}
 	if _, err := t.st.commit.Exec(); err != nil {
