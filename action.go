@@ -21,6 +21,9 @@ type Action struct {
 	// Idempotent declares that performing the action twice does what once does.
 	// A lost worker then leads to another attempt, and its claim needs no disk.
 	Idempotent bool `json:"idempotent,omitempty"`
+	// Target says who performs the action: "" any local worker, "amqp:<tag>" a worker
+	// with that tag behind a firewall. A rule or a request may say otherwise.
+	Target string `json:"target,omitempty"`
 	// Pipefail makes a shell command fail when any member of a pipeline fails.
 	// nil means: as the pack's default says.
 	Pipefail *bool `json:"pipefail,omitempty"`

@@ -2,6 +2,7 @@ package hayate
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"time"
 )
@@ -118,6 +119,11 @@ type Execution struct {
 	// Version counts the stored changes; stores compare it when they write.
 	Version int64 `json:"version"`
 }
+
+var target = regexp.MustCompile(`^(amqp|lambda):[A-Za-z0-9._-]{1,64}$`)
+
+// ValidTarget says whether a text may be a target; "" may.
+func ValidTarget(s string) bool { return s == "" || target.MatchString(s) }
 
 // Transition is one change of status.
 type Transition struct {

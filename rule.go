@@ -62,6 +62,8 @@ type RuleAction struct {
 	Ref Ref `json:"ref"`
 	// Parameters is a JSON object of templates, in the order of the document.
 	Parameters json.RawMessage `json:"parameters,omitempty"`
+	// Target wins over the action's own; "" leaves it.
+	Target string `json:"target,omitempty"`
 }
 
 // The kinds of rule.

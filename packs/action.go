@@ -29,6 +29,7 @@ func (r *reader) readAction(n *yamldoc.Node) {
 		Tags:         jsonOf(n.Get("tags")),
 		Notify:       jsonOf(n.Get("notify")),
 		Idempotent:   boolOr(n.Get("idempotent"), false),
+		Target:       text(n.Get("target")),
 		Pipefail:     optionalBool(n.Get("pipefail")),
 		Expect:       expectOf(n.Get("expect")),
 		Source:       r.file,

@@ -69,7 +69,7 @@ func (r *reader) readRule(n *yamldoc.Node) {
 }
 
 func ruleAction(n *yamldoc.Node) hayate.RuleAction {
-	return hayate.RuleAction{Ref: hayate.Ref(text(n.Get("ref"))), Parameters: filled(n.Get("parameters"))}
+	return hayate.RuleAction{Ref: hayate.Ref(text(n.Get("ref"))), Parameters: filled(n.Get("parameters")), Target: text(n.Get("target"))}
 }
 
 // filled returns a mapping as JSON, nil where it is absent or empty.

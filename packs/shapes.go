@@ -24,6 +24,7 @@ var (
 
 	wordName     = regexp.MustCompile(`^[\pL\pN_]+$`) // Python's ^\w+$
 	packRef      = regexp.MustCompile(`^[a-z0-9_]+$`)
+	target       = regexp.MustCompile(`^(amqp|lambda):[A-Za-z0-9._-]{1,64}$`)
 	packVersion  = regexp.MustCompile(`^(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*)){2}(?:-[\da-z-]+(?:\.[\da-z-]+)*)?(?:\+[\da-z-]+(?:\.[\da-z-]+)*)?$`)
 	versionRange = regexp.MustCompile(`^(?:(?:>?>|>=|=|<=|<?<)\s*\d+\.\d+\.\d+(?:\s*,)?\s*)+$`)
 )
@@ -198,6 +199,7 @@ func actionShape(property, nested, tags *shape) *shape {
 		key{name: "notify", shape: &shape{kinds: isMapping, keys: []key{{name: "on-complete", shape: notice},
 			{name: "on-success", shape: notice}, {name: "on-failure", shape: notice}}}},
 		key{name: "idempotent", shape: of(isBool)},
+		key{name: "target", shape: &shape{kinds: isText, pattern: target}},
 		key{name: "pipefail", shape: of(isBool)},
 		key{name: "expect", shape: expect},
 	)}
@@ -206,7 +208,7 @@ func actionShape(property, nested, tags *shape) *shape {
 func ruleShape(tags *shape) *shape {
 	text := of(isText)
 	action := &shape{kinds: isMapping, keys: []key{{name: "ref", shape: text, required: true},
-		{name: "description", shape: text}, {name: "parameters", shape: of(isMapping)}}}
+		{name: "description", shape: text}, {name: "parameters", shape: of(isMapping)}, {name: "target", shape: &shape{kinds: isText, pattern: target}}}}
 	return &shape{kinds: isMapping, also: (*reader).checkRule, keys: append(records(),
 		key{name: "name", shape: text, required: true},
 		key{name: "pack", shape: text},

@@ -304,7 +304,7 @@ func (d *decider) newExecution(rule *hayate.Rule, b *boundAction, i int) hayate.
 	ev := hayate.EventIDOf(at, d.uid)
 	x := hayate.Execution{
 		ID: id, Root: id, Action: b.Ref(), Runner: b.Runner, Event: ev, Rule: rule.Ref(), Trace: string(ev),
-		Lineage: append(append([]hayate.Ref(nil), d.lineage...), rule.Ref()), Idempotent: b.Idempotent,
+		Lineage: append(append([]hayate.Ref(nil), d.lineage...), rule.Ref()), Idempotent: b.Idempotent, Target: targetOf(b, rule.Actions[i].Target),
 		Created: at, Context: ruleContext(d.r.cfg.User, d.event, ev, rule),
 	}
 	x.Status = hayate.StatusScheduled

@@ -19,6 +19,18 @@ func TargetOf(x *hayate.Execution) string {
 	return x.Target
 }
 
+// targetOf is who is to perform an action: as was asked, else as the action says.
+// Workflows are stepped by routers, wherever their tasks are performed.
+func targetOf(b *boundAction, asked string) string {
+	switch {
+	case isWorkflow(b.Runner):
+		return ""
+	case asked != "":
+		return asked
+	}
+	return b.Target
+}
+
 // Drain performs, within the call, what an event led to and this process can
 // perform: what waits for one of its targets and has a runner here. It is for
 // functions that must have done their work when they return, and may be called

@@ -21,6 +21,7 @@ type Start struct {
 	Delay      time.Duration
 	Context    json.RawMessage // further members of the execution's context, a JSON object
 	Rerun      hayate.ExecutionID
+	Target     string // who is to perform it; "" leaves it to the action
 }
 
 // Start stores a new execution and hands it to the queue. ErrInvalid says what
@@ -36,6 +37,8 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 		return hayate.Execution{}, fmt.Errorf("Action %q cannot be found: %w", s.Action, hayate.ErrInvalid)
 	case !b.Enabled:
 		return hayate.Execution{}, fmt.Errorf("Unable to execute. Action %q is disabled: %w", s.Action, hayate.ErrInvalid)
+	case !hayate.ValidTarget(s.Target):
+		return hayate.Execution{}, fmt.Errorf("start %s: target %q: want amqp:TAG, TAG of letters, digits, dots, dashes and underscores: %w", s.Action, s.Target, hayate.ErrInvalid)
 	case s.Delay < 0:
 		return hayate.Execution{}, fmt.Errorf("start %s: delay is negative: %w", s.Action, hayate.ErrInvalid)
 	}
@@ -78,7 +81,7 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Execution {
 	id := hayate.ExecutionID(hayate.NewID(at, "request", r.cfg.NewID()))
 	x := hayate.Execution{
-		ID: id, Root: id, Trace: string(id), Action: b.Ref(), Runner: b.Runner, Idempotent: b.Idempotent, Created: at,
+		ID: id, Root: id, Trace: string(id), Action: b.Ref(), Runner: b.Runner, Idempotent: b.Idempotent, Created: at, Target: targetOf(b, s.Target),
 		Status: hayate.StatusScheduled, Context: personalContext(s, b.Pack),
 		Log: []hayate.Transition{{Time: at, Status: hayate.StatusRequested}},
 	}
@@ -216,7 +219,7 @@ func (r *Router) Rerun(ctx context.Context, id hayate.ExecutionID, parameters js
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("re-run execution %s: %w", id, err)
 	}
-	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id})
+	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id, Target: old.Target})
 }
 
 // Masked returns the execution as anybody may see it: secret parameters and

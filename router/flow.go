@@ -427,7 +427,7 @@ func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 	case !b.Enabled:
 		err = render.Errorf(render.Schema, "Action \"%s\" is disabled.", st.Action)
 	default:
-		x.Runner, x.Idempotent = b.Runner, b.Idempotent || isWorkflow(b.Runner)
+		x.Runner, x.Idempotent, x.Target = b.Runner, b.Idempotent || isWorkflow(b.Runner), targetOf(b, "")
 		s.r.cat.Load().governNew(&x)
 		err = s.renderChild(ctx, b, st.Input, &x)
 	}

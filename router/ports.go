@@ -181,6 +181,9 @@ type Claim struct {
 	Execution hayate.ExecutionID
 	Worker    string
 	At, Until time.Time
+	// Token is that of the queue's item, for workers that never touch a store: it
+	// shows that the task was delivered to them. Stores ignore it.
+	Token string
 }
 
 // Hold names an attempt and who holds it.
@@ -243,6 +246,9 @@ type QueueItem struct {
 	Execution hayate.ExecutionID
 	Target    string
 	NotBefore time.Time
+	// Token lets who receives the item claim it without touching a store; "" where
+	// the queue does not lead there.
+	Token string
 }
 
 // Delivery is a received item. Ack ends it and must be called once the claim was

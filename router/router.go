@@ -90,6 +90,9 @@ type Config struct {
 	TimerMisfire cron.Misfire
 	// TimerGrace is how late a tick may come and still count as in time. Default 1 minute.
 	TimerGrace time.Duration
+	// Spare says for how long an attempt is spared though its lease ran out, since its
+	// worker may only be cut off: 0 for one that is lost. Default: none is spared.
+	Spare func(*hayate.Execution) time.Duration
 	// OnLost is called for each attempt of this host whose worker died, before
 	// the execution is settled, so that leftovers can be ended. Default: nothing.
 	OnLost func(hayate.Execution)

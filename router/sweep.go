@@ -175,6 +175,9 @@ func (r *Router) sweep(ctx context.Context, stale time.Duration) (more bool, err
 		if isWorkflow(x.Runner) {
 			continue // a run has no worker that could be lost
 		}
+		if r.spare(ctx, &x) {
+			continue
+		}
 		r.cfg.OnLost(x)
 		if err := r.settleLost(ctx, x); err != nil && !errors.Is(err, hayate.ErrConflict) {
 			errs = append(errs, err)

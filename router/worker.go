@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/internal/schema"
-	"github.com/hayate-run/hayate/router/expect"
+	"github.com/hayate-run/hayate/router/attempt"
 	"github.com/hayate-run/hayate/router/render"
 )
 
@@ -200,44 +198,23 @@ func (r *Router) attempt(ctx context.Context, act *activeAttempt, x *hayate.Exec
 	}
 	out := r.newOutput(context.WithoutCancel(ctx), hold, task.Secrets)
 	began := r.now()
-	res, err := b.impl.Run(ctx, task, out.line)
-	out.flush()
+	res, err := b.impl.Run(ctx, task, out.Line)
+	out.Flush()
 	switch {
 	case act.lost(), act.abandoned() && x.Idempotent:
 		return hayate.Result{}
 	case act.abandoned():
-		return hayate.Result{Status: hayate.StatusAbandoned, Value: errorResult("the worker was stopped before the action ended")}
+		return attempt.Stopped()
 	case err != nil:
 		return failed("%v", err)
 	}
 	if res.Status == hayate.StatusCanceled {
 		return res
 	}
-	return r.verify(b, &task, began, res)
+	return attempt.Verify(&task, b.runner.Asserts, began, r.now(), res)
 }
 
-func failed(format string, args ...any) hayate.Result {
-	return hayate.Result{Status: hayate.StatusFailed, Value: errorResult(fmt.Sprintf(format, args...))}
-}
-
-// verify holds the result against the action's expectations.
-func (r *Router) verify(b *boundAction, t *hayate.Task, began time.Time, res hayate.Result) hayate.Result {
-	if b.Expect == nil {
-		res.Verified = res.Verified || (b.runner.Asserts && res.Status == hayate.StatusSucceeded)
-		return res
-	}
-	return expect.Apply(b.Expect, res, expect.World{Schema: checkSchema, Stat: os.Stat, Began: began, Now: r.now(),
-		Path: func(template string) (string, error) { return render.Path(template, t) }})
-}
-
-// checkSchema holds a result against the schema of an expectation.
-func checkSchema(doc, value json.RawMessage) error {
-	s, err := schema.Compile(doc, schema.Options{})
-	if err != nil {
-		return err
-	}
-	return s.Validate(value)
-}
+func failed(format string, args ...any) hayate.Result { return attempt.Failed(format, args...) }
 
 // withMember adds a member to a JSON object, or wraps another value.
 func withMember(value json.RawMessage, key string, member json.RawMessage) json.RawMessage {

@@ -37,7 +37,10 @@ type Config struct {
 	// Heartbeat is the interval of AMQP's own signs of life; a connection without
 	// any for three of them is given up. Default 5 s.
 	Heartbeat time.Duration
-	Now       func() time.Time // default time.Now
+	// Token makes the token that a task for a worker's tag carries: see package
+	// remote. Default: it carries none.
+	Token func(hayate.ExecutionID) (string, error)
+	Now   func() time.Time // default time.Now
 }
 
 var prefixes = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
@@ -56,7 +59,11 @@ type Broker struct {
 	queue *Queue
 	notes notes
 
+	// sessions run on each receiving connection; they are known before Run.
+	sessions []func(context.Context, *rabbit.Connection) error
+
 	mu     sync.Mutex
+	steady time.Time // since when all is well; zero: it is not
 	onBack []func()
 	closed chan struct{}
 	once   sync.Once
@@ -140,6 +147,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { b.out.run(ctx, b.servePublishing) })
 	wg.Go(func() { b.in.run(ctx, b.serveReceiving) })
+	wg.Go(func() { b.watch(ctx) })
 	wg.Wait()
 	return ctx.Err()
 }
@@ -175,7 +183,7 @@ func (b *Broker) serveReceiving(ctx context.Context, conn *rabbit.Connection) er
 		return err
 	}
 	defer b.topo.end()
-	all := []func(context.Context, *rabbit.Connection) error{b.probeReceiving, b.queue.session}
+	all := append([]func(context.Context, *rabbit.Connection) error{b.probeReceiving, b.queue.session}, b.sessions...)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	lost := conn.NotifyClose(make(chan *rabbit.Error, 1))

@@ -22,6 +22,39 @@ func (b *Broker) Health() error {
 	return b.in.state()
 }
 
+// watch notes since when all is well.
+func (b *Broker) watch(ctx context.Context) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	for {
+		well := b.Health() == nil
+		b.mu.Lock()
+		switch {
+		case !well:
+			b.steady = time.Time{}
+		case b.steady.IsZero():
+			b.steady = time.Now()
+		}
+		b.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Steady is for how long messages have gone in and out without a break: workers who
+// are silent for less may only have been cut off.
+func (b *Broker) Steady() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.steady.IsZero() {
+		return 0
+	}
+	return time.Since(b.steady)
+}
+
 // keepNotes is how long what went by is told.
 const keepNotes = 5 * time.Minute
 

@@ -32,6 +32,7 @@ type wireTask struct {
 	Execution hayate.ExecutionID `json:"execution"`
 	Target    string             `json:"target"`
 	NotBefore int64              `json:"not_before,omitempty"` // microseconds since 1970
+	Token     string             `json:"token,omitempty"`
 }
 
 // newID makes an id for a message.
@@ -42,7 +43,7 @@ func newID() string {
 }
 
 func taskMessage(it router.QueueItem, id string, tries int, now time.Time) (rabbit.Publishing, error) {
-	w := wireTask{Execution: it.Execution, Target: it.Target}
+	w := wireTask{Execution: it.Execution, Target: it.Target, Token: it.Token}
 	if !it.NotBefore.IsZero() {
 		w.NotBefore = it.NotBefore.UnixMicro()
 	}
@@ -66,7 +67,7 @@ func readTask(d *rabbit.Delivery) (router.QueueItem, error) {
 	if w.Execution == "" {
 		return router.QueueItem{}, fmt.Errorf("the body names no execution: %w", hayate.ErrInvalid)
 	}
-	it := router.QueueItem{Execution: w.Execution, Target: w.Target}
+	it := router.QueueItem{Execution: w.Execution, Target: w.Target, Token: w.Token}
 	if w.NotBefore != 0 {
 		it.NotBefore = time.UnixMicro(w.NotBefore).UTC()
 	}

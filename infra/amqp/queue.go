@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,7 +58,7 @@ type held struct {
 	id    string
 	tries int
 	queue string
-	item  hayate.ExecutionID
+	item  router.QueueItem
 
 	mu  sync.Mutex
 	ch  *rabbit.Channel // where to acknowledge it
@@ -129,6 +130,11 @@ func (q *Queue) post(ctx context.Context, it router.QueueItem, id string, tries 
 	}
 	if err := b.topo.ensure(queue, b.topo.declareTasks(queue)); err != nil {
 		return nil, err
+	}
+	if it.Token == "" && b.cfg.Token != nil && strings.HasPrefix(it.Target, TargetPrefix) {
+		if it.Token, err = b.cfg.Token(it.Execution); err != nil {
+			return nil, fmt.Errorf("make the token of execution %s: %w", it.Execution, err)
+		}
 	}
 	m, err := taskMessage(it, id, tries, b.cfg.Now())
 	if err != nil {
@@ -210,7 +216,8 @@ func (q *Queue) Receive(ctx context.Context, targets ...string) (router.Delivery
 		return router.Delivery{}, fmt.Errorf("receive from queue: %w", err)
 	}
 	h := it.Value
-	item := router.QueueItem{Execution: h.item, Target: it.Target, NotBefore: it.NotBefore}
+	item := h.item
+	item.NotBefore = it.NotBefore
 	return router.Delivery{
 		QueueItem: item,
 		Ack:       func(context.Context) error { return q.ack(h) },

@@ -10,7 +10,6 @@ import (
 	rabbit "github.com/rabbitmq/amqp091-go"
 
 	"github.com/hayate-run/hayate/internal/delayqueue"
-	"github.com/hayate-run/hayate/router"
 )
 
 // want notes a receiver that waits.
@@ -174,7 +173,8 @@ func (q *Queue) wanted(r *receiving) bool {
 // release gives the tasks that wait in this process to others.
 func (q *Queue) release(ctx context.Context, r *receiving) {
 	for _, it := range q.q.Take(r.target) {
-		item := router.QueueItem{Execution: it.Value.item, Target: it.Target, NotBefore: it.NotBefore}
+		item := it.Value.item
+		item.NotBefore = it.NotBefore
 		if err := q.resend(ctx, it.Value, item); err != nil {
 			q.b.log.Debug("task not given to others", "execution_id", item.Execution, "err", err)
 		}
@@ -202,7 +202,7 @@ func (q *Queue) arrived(ctx context.Context, r *receiving, c *rabbit.Channel, d 
 		return
 	}
 	known := q.done.has(id)
-	h := &held{id: id, tries: triesOf(&d), queue: r.queue, item: it.Execution, ch: c, tag: d.DeliveryTag}
+	h := &held{id: id, tries: triesOf(&d), queue: r.queue, item: it, ch: c, tag: d.DeliveryTag}
 	if !known {
 		q.inHand[id] = h
 	}

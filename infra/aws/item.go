@@ -15,6 +15,7 @@ type item struct {
 	Execution hayate.ExecutionID `json:"execution"`
 	Target    string             `json:"target"`
 	NotBefore time.Time          `json:"not_before,omitzero"`
+	Token     string             `json:"token,omitempty"`
 }
 
 // EncodeItem is the text of a message that carries the item.

@@ -401,6 +401,7 @@ func (a *app) started(ctx context.Context, id string, wait bool, timeout time.Du
 func (a *app) runCommand() *cobra.Command {
 	var async, verified bool
 	var timeout, delay time.Duration
+	var target string
 	c := &cobra.Command{
 		Use:     "run ACTION [NAME=VALUE...]",
 		Short:   "run an action and wait for it",
@@ -412,6 +413,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.BoolVarP(&async, "async", "a", false, "do not wait: print the execution's id")
 	f.DurationVar(&timeout, "timeout", 0, "longest time to wait for the end; the execution goes on")
 	f.DurationVar(&delay, "delay", 0, "start it this much later")
+	f.StringVar(&target, "target", "", "who performs it: amqp:TAG for a worker with that tag; default: as the action says")
 	f.BoolVar(&verified, "require-verified", false, "exit with 6 when it succeeds without having asserted anything")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		params, err := a.parameters(c.Context(), args[0], args[1:])
@@ -422,6 +424,9 @@ func (a *app) runCommand() *cobra.Command {
 		body := map[string]any{"action": args[0], "parameters": params}
 		if delay > 0 {
 			body["delay"] = delay.Milliseconds()
+		}
+		if target != "" {
+			body["target"] = target
 		}
 		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions", body, &x); err != nil {
 			return err

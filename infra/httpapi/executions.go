@@ -49,6 +49,7 @@ type execution struct {
 	// follow it.
 	HeldBy    hayate.Ref         `json:"held_by,omitempty"`
 	RetriedBy hayate.ExecutionID `json:"retried_by,omitempty"`
+	Target    string             `json:"target,omitempty"`
 }
 
 type logEntry struct {
@@ -62,7 +63,7 @@ func (s *Server) viewExecution(x hayate.Execution, ev *router.EventRecord) execu
 	out := execution{
 		ID: x.ID, Status: x.Status, Parameters: x.Parameters, Context: x.Context, Result: x.Result, ResultSize: len(x.Result),
 		Parent: x.Parent, Start: stamp(x.Created), End: stamp(x.Ended), Verified: x.Verified, Attempt: x.Attempt,
-		Worker: x.Worker, Trace: x.Trace, Lineage: x.Lineage, Idempotent: x.Idempotent, Log: make([]logEntry, len(x.Log)),
+		Worker: x.Worker, Trace: x.Trace, Lineage: x.Lineage, Idempotent: x.Idempotent, Target: x.Target, Log: make([]logEntry, len(x.Log)),
 	}
 	for i, l := range x.Log {
 		out.Log[i] = logEntry{stamp(l.Time), l.Status}
@@ -238,6 +239,7 @@ func (s *Server) startExecution(w http.ResponseWriter, r *http.Request) error {
 		User       *string         `json:"user"`
 		Delay      int64           `json:"delay"`
 		Context    json.RawMessage `json:"context"`
+		Target     string          `json:"target"`
 	}
 	if err := decode(r, &b); err != nil {
 		return err
@@ -245,7 +247,7 @@ func (s *Server) startExecution(w http.ResponseWriter, r *http.Request) error {
 	if b.Action == "" {
 		return wrong("action", "is missing")
 	}
-	st := router.Start{Action: hayate.Ref(b.Action), Parameters: b.Parameters, User: caller(r), Delay: time.Duration(b.Delay) * time.Millisecond, Context: b.Context}
+	st := router.Start{Action: hayate.Ref(b.Action), Parameters: b.Parameters, User: caller(r), Delay: time.Duration(b.Delay) * time.Millisecond, Context: b.Context, Target: b.Target}
 	if b.User != nil && *b.User != "" && st.User == "" {
 		st.User = *b.User
 	}

@@ -208,6 +208,7 @@ type action struct {
 	Notify       json.RawMessage `json:"notify"`
 	Source       string          `json:"metadata_file,omitempty"`
 	Idempotent   bool            `json:"idempotent,omitempty"`
+	Target       string          `json:"target,omitempty"`
 	Expect       *hayate.Expect  `json:"expect,omitempty"`
 }
 
@@ -235,7 +236,7 @@ func (p properties) MarshalJSON() ([]byte, error) {
 func viewAction(a *hayate.Action) action {
 	out := action{ID: router.ActionID(a.Ref()), Ref: a.Ref(), UID: "action:" + a.Pack + ":" + a.Name, Name: a.Name, Pack: a.Pack,
 		Description: a.Description, Enabled: a.Enabled, EntryPoint: a.EntryPoint, Runner: a.Runner, Parameters: properties(a.Parameters),
-		OutputSchema: a.OutputSchema, Tags: a.Tags, Notify: orObject(a.Notify), Source: a.Source, Idempotent: a.Idempotent, Expect: a.Expect}
+		OutputSchema: a.OutputSchema, Tags: a.Tags, Notify: orObject(a.Notify), Source: a.Source, Idempotent: a.Idempotent, Target: a.Target, Expect: a.Expect}
 	if len(out.Tags) == 0 {
 		out.Tags = json.RawMessage("[]")
 	}

@@ -187,6 +187,10 @@ func isWorkflow(runner string) bool {
 	return false
 }
 
+// Unpack writes one pack of the binary below root and returns its folder:
+// ErrNotFound for a pack that is not there.
+func Unpack(root, ref string) (string, error) { return unpack(root, ref) }
+
 // unpack writes a shipped pack below root and returns its folder. It is done once
 // for each content.
 func unpack(root, ref string) (string, error) {

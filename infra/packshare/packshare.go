@@ -131,6 +131,28 @@ func (s *Share) bundle(ctx context.Context, p *router.Pack) (router.Document, er
 	return router.Document{DocumentKey: router.DocumentKey{Kind: kindPack, Ref: p.Ref}, Body: body}, nil
 }
 
+// Open opens the bundle of a registered pack: ErrNotFound for one that is not.
+func (s *Share) Open(ctx context.Context, ref string) (r io.ReadCloser, digest string, size int64, err error) {
+	docs, _, err := s.Registry.List(ctx, kindPack, 0)
+	if err != nil {
+		return nil, "", 0, fmt.Errorf("open the bundle of pack %s: %w", ref, err)
+	}
+	for _, d := range docs {
+		if d.Ref != ref {
+			continue
+		}
+		var p registered
+		if err := json.Unmarshal(d.Body, &p); err != nil {
+			return nil, "", 0, fmt.Errorf("read registered pack %s: %w", ref, err)
+		}
+		if r, err = s.Blobs.Get(ctx, p.Bundle.Hash); err != nil {
+			return nil, "", 0, fmt.Errorf("open the bundle of pack %s: %w", ref, err)
+		}
+		return r, p.Digest, p.Bundle.Size, nil
+	}
+	return nil, "", 0, fmt.Errorf("pack %s is not registered: %w", ref, hayate.ErrNotFound)
+}
+
 // list is what is registered.
 type list struct {
 	packs    map[string]registered

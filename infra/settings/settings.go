@@ -53,6 +53,11 @@ type Settings struct {
 	Timezone       *time.Location
 	TimerMisfire   string
 	TimerGrace     time.Duration
+	WorkerLease    time.Duration
+	// Of hayate worker only.
+	Tags   []string
+	Name   string
+	Report string
 	// Webhooks are the signatures of incoming webhooks; they stand in the file only.
 	Webhooks map[string]Webhook
 }
@@ -111,18 +116,67 @@ func List() []Setting {
 		{"queue-key", "", "file of that certificate's key", text(func(s *Settings) *string { return &s.QueueKey })},
 		{"keys", "", "file of the keys that seal secrets; processes that share a store need the same. Default: keys in the data directory", text(func(s *Settings) *string { return &s.Keys })},
 		{"ready-delay", "0s", "time between /readyz turning and the end of service when the server stops, for load balancers to notice", duration(func(s *Settings) *time.Duration { return &s.ReadyDelay }, 0)},
+		{"worker-lease", "15m", "time for which a worker of hayate worker may be silent before it counts as lost; a RabbitMQ that is away does not count", duration(func(s *Settings) *time.Duration { return &s.WorkerLease }, time.Second)},
 		{"tls-cert", "", "file of the certificate to serve HTTPS with", text(func(s *Settings) *string { return &s.TLSCert })},
 		{"tls-key", "", "file of the certificate's key", text(func(s *Settings) *string { return &s.TLSKey })},
 	}
+}
+
+// WorkerList holds every setting of hayate worker.
+func WorkerList() []Setting {
+	own := []Setting{
+		{"tag", "", "tags whose tasks this worker performs, joined by commas: actions name them as target amqp:TAG", list(func(s *Settings) *[]string { return &s.Tags })},
+		{"amqp", "", "address of the RabbitMQ, amqps://… or amqp://…, or file:PATH of a file that holds it", remote(func(s *Settings) *string { return &s.Queue }, "amqp://", "amqps://")},
+		{"report", "", "address of an API to claim from and report to by HTTPS; default: over RabbitMQ", remote(func(s *Settings) *string { return &s.Report }, "https://", "http://")},
+		{"name", "", "name of this worker, which must be its own; default: the host's", text(func(s *Settings) *string { return &s.Name })},
+		{"data", "hayate-worker", "directory of the spool and of unpacked packs", text(func(s *Settings) *string { return &s.Data })},
+	}
+	for _, x := range List() {
+		switch x.Name {
+		case "queue-prefix", "queue-ca", "queue-cert", "queue-key", "workers", "drain", "log-level", "log-format":
+			own = append(own, x)
+		}
+	}
+	return own
+}
+
+// LoadWorker is Load for hayate worker.
+func LoadWorker(flags map[string]string, getenv func(string) string, file string) (Settings, error) {
+	s, err := load(WorkerList(), flags, getenv, file)
+	var errs []error
+	if len(s.Tags) == 0 {
+		errs = append(errs, fmt.Errorf("--tag is missing: name the tasks that this worker performs: %w", hayate.ErrInvalid))
+	}
+	for _, tag := range s.Tags {
+		if !hayate.ValidTarget("amqp:" + tag) {
+			errs = append(errs, fmt.Errorf("tag %q: want letters, digits, dots, dashes and underscores, at most 64: %w", tag, hayate.ErrInvalid))
+		}
+	}
+	if s.Queue == "" {
+		errs = append(errs, fmt.Errorf("--amqp is missing: name the RabbitMQ, amqps://USER:PASSWORD@HOST/VHOST, or file:PATH: %w", hayate.ErrInvalid))
+	}
+	return s, errors.Join(append(errs, err)...)
 }
 
 // Load reads the settings. flags holds those given on the command line, by name;
 // file is the configuration file: where it is "" hayate.yaml in the working
 // directory is taken if it is there. All mistakes are reported together.
 func Load(flags map[string]string, getenv func(string) string, file string) (Settings, error) {
+	s, err := load(List(), flags, getenv, file)
+	errs := []error{err}
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		errs = append(errs, fmt.Errorf("tls-cert and tls-key belong together, one of them is missing: %w", hayate.ErrInvalid))
+	}
+	if s.Store == "" && (len(s.Roles) < 3 || s.Queue != "") && len(s.Roles) > 0 {
+		errs = append(errs, fmt.Errorf("role and queue are for processes that share a store: name it with --store mongodb://…: %w", hayate.ErrInvalid))
+	}
+	return s, errors.Join(errs...)
+}
+
+// load reads the settings of a list.
+func load(all []Setting, flags map[string]string, getenv func(string) string, file string) (Settings, error) {
 	var s Settings
 	var errs []error
-	all := List()
 	given, err := readFile(&s, file, all)
 	if err != nil {
 		errs = append(errs, err)
@@ -143,14 +197,8 @@ func Load(flags map[string]string, getenv func(string) string, file string) (Set
 			errs = append(errs, fmt.Errorf("%s: %s: %w", from, err, hayate.ErrInvalid))
 		}
 	}
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		errs = append(errs, fmt.Errorf("tls-cert and tls-key belong together, one of them is missing: %w", hayate.ErrInvalid))
-	}
 	if (s.QueueCert == "") != (s.QueueKey == "") {
 		errs = append(errs, fmt.Errorf("queue-cert and queue-key belong together, one of them is missing: %w", hayate.ErrInvalid))
-	}
-	if s.Store == "" && (len(s.Roles) < 3 || s.Queue != "") && len(s.Roles) > 0 {
-		errs = append(errs, fmt.Errorf("role and queue are for processes that share a store: name it with --store mongodb://…: %w", hayate.ErrInvalid))
 	}
 	return s, errors.Join(errs...)
 }
@@ -176,8 +224,8 @@ func readFile(s *Settings, file string, all []Setting) (map[string]placed, error
 		errs = append(errs, fmt.Errorf("%s: %w", d, hayate.ErrInvalid))
 	}
 	known := []string{"webhooks"}
-	for _, x := range all {
-		known = append(known, x.Name)
+	for _, x := range append(List(), WorkerList()...) {
+		known = append(known, x.Name) // one file may serve both commands
 	}
 	out := map[string]placed{}
 	for _, e := range doc.Entries() {
