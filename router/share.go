@@ -51,20 +51,27 @@ func (r *Router) Nudge() {
 	}
 }
 
+// fresh is how long an execution may be on its way to the queue.
+const fresh = time.Second
+
 // awaitSweep waits until it is time to sweep, and says from which age on a task
-// that no queue took counts as forgotten; false says that ctx has ended.
-func (r *Router) awaitSweep(ctx context.Context) (stale time.Duration, ok bool) {
-	t := time.NewTimer(r.cfg.SweepEvery)
+// that no queue took counts as forgotten, and whether the queue is just back; false
+// says that ctx has ended.
+func (r *Router) awaitSweep(ctx context.Context, soon bool) (stale time.Duration, nudged, ok bool) {
+	every, stale := r.cfg.SweepEvery, r.staleAfter()
+	if soon {
+		every, stale = fresh+fresh/2, fresh
+	}
+	t := time.NewTimer(every)
 	defer t.Stop()
-	stale = r.staleAfter()
 	select {
 	case <-ctx.Done():
-		return 0, false
+		return 0, false, false
 	case <-t.C:
 	case <-r.nudged:
-		stale = time.Second // the queue was away: what it refused is not on its way
+		stale, nudged = fresh, true
 	}
-	return stale, ctx.Err() == nil
+	return stale, nudged, ctx.Err() == nil
 }
 
 // waitingByTarget is what a queue may offer that lives longer than the processes

@@ -124,11 +124,13 @@ func (r *Router) settleLost(ctx context.Context, x hayate.Execution) error {
 // sweepLoop looks after what nobody may be working on, until ctx ends.
 func (r *Router) sweepLoop(ctx context.Context) error {
 	defer r.resign(ctx)
+	soon := false
 	for {
-		stale, ok := r.awaitSweep(ctx)
+		stale, nudged, ok := r.awaitSweep(ctx, soon)
 		if !ok {
 			return ctx.Err()
 		}
+		soon = nudged // for what was accepted in the second before the queue was back
 		if !r.leads(ctx) {
 			continue
 		}

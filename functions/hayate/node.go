@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hayate-run/hayate"
@@ -17,6 +18,7 @@ import (
 	"github.com/hayate-run/hayate/infra/mongo"
 	"github.com/hayate-run/hayate/infra/settings"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/remote"
 )
 
 // node is what a process stands on: a store of its own, or one that it shares.
@@ -25,6 +27,8 @@ type node struct {
 	roles  []string
 	shared bool // others work on the store too
 	broker *amqp.Broker
+	desk   *remote.Desk  // applies what workers elsewhere say
+	lease  time.Duration // of those workers
 
 	store     router.Store
 	queue     router.Queue
@@ -49,7 +53,7 @@ func openNode(ctx context.Context, s settings.Settings, log *slog.Logger) (*node
 	if err := makeDir(s.Data); err != nil {
 		return nil, err
 	}
-	n := &node{log: log, roles: s.Roles, shared: true}
+	n := &node{log: log, roles: s.Roles, shared: true, lease: s.WorkerLease}
 	if err := n.openShared(ctx, s, keys); err != nil {
 		n.close()
 		return nil, err
@@ -95,12 +99,48 @@ func (n *node) openShared(ctx context.Context, s settings.Settings, keys string)
 	if err != nil {
 		return err
 	}
-	n.broker, err = amqp.New(amqp.Config{URL: s.Queue, TLS: tls, Prefix: s.QueuePrefix, Log: n.log, Prefetch: s.Workers})
+	n.broker, err = amqp.New(amqp.Config{URL: s.Queue, TLS: tls, Prefix: s.QueuePrefix, Log: n.log, Prefetch: s.Workers,
+		Token: func(id hayate.ExecutionID) (string, error) { return remote.TaskToken(n.secrets, id) }})
 	if err != nil {
 		return err
 	}
 	n.queue = n.broker.Queue()
 	return nil
+}
+
+// openDesk has this process answer workers that touch no store: those who ask by
+// HTTPS, and, as a router, those who ask over the broker.
+func (n *node) openDesk(rt *router.Router, ps *packSource) error {
+	c := remote.DeskConfig{Router: rt, Secrets: n.secrets, Lease: n.lease}
+	if ps.share != nil {
+		c.Bundle = ps.share.Open
+	}
+	var err error
+	if n.desk, err = remote.NewDesk(c); err != nil || n.broker == nil {
+		return err
+	}
+	n.broker.Listen()
+	if n.has("router") {
+		n.broker.Serve(n.desk)
+	}
+	return nil
+}
+
+// spare says for how long a worker elsewhere is spared whose lease ran out: while
+// the broker has not been there long enough for it to be heard.
+func (n *node) spare(x *hayate.Execution) time.Duration {
+	if n.broker == nil || !strings.HasPrefix(x.Target, amqp.TargetPrefix) || n.broker.Steady() >= n.lease {
+		return 0
+	}
+	return n.lease
+}
+
+// workers are those elsewhere, as the status tells of them.
+func (n *node) workers() any {
+	if n.broker == nil {
+		return []string{}
+	}
+	return n.broker.Workers()
 }
 
 // handOver names the targets that this process itself receives for.
@@ -183,6 +223,18 @@ func (n *node) start(ctx context.Context, rt *router.Router) func() {
 	return func() {
 		cancel()
 		<-done
+	}
+}
+
+// settle waits for the broker, but not long: without it events are taken all the same.
+func (n *node) settle(ctx context.Context) {
+	if n.broker == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := n.broker.Ready(ctx); err != nil && ctx.Err() != nil {
+		n.log.Warn("serving without the queue", "err", n.broker.Health())
 	}
 }
 

@@ -45,6 +45,9 @@ func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(a
 	if _, err := ps.load(ctx); err != nil {
 		return err
 	}
+	if err := n.openDesk(rt, ps); err != nil {
+		return err
+	}
 	l, err := net.Listen(network(s.Listen), s.Listen)
 	if err != nil {
 		return fmt.Errorf("%v. Choose another address with --listen HOST:PORT (port 0 picks a free one): %w", err, hayate.ErrInvalid)
@@ -75,6 +78,7 @@ func newRouter(s settings.Settings, n *node, log *slog.Logger) (*router.Router, 
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
 		Runners:     all.New(all.Config{Version: version}),
 		RunnerTypes: packs.Runners(),
+		Spare:       n.spare,
 		OnLost: func(x hayate.Execution) {
 			if err := shell.KillLeftovers(string(x.ID)); err != nil {
 				log.Error("end what a lost worker left running", "execution_id", x.ID, "err", err)
@@ -135,7 +139,7 @@ func newAPI(s settings.Settings, rt *router.Router, n *node, ps *packSource, log
 		Router: rt, Log: log, Version: version, Open: loopback(l), MaxBody: int64(s.MaxBody), MaxInFlight: s.MaxInFlight,
 		AllowedOrigins: s.WebhookOrigins, SNSTopics: s.SNSTopics, SNSUnsigned: s.SNSUnsigned, Signatures: signatures,
 		Ready:  map[string]func(context.Context) error{"store": n.ready},
-		Health: n.health(), Notes: n.notes, HealthOnly: !n.has("api"),
+		Health: n.health(), Notes: n.notes, Workers: n.workers, Desk: n.desk, HealthOnly: !n.has("api"),
 		Draining: draining.Load,
 		Reload:   func(ctx context.Context) (any, error) { return ps.load(ctx) },
 		Problems: ps.problems,
@@ -188,6 +192,7 @@ func serve(ctx context.Context, s settings.Settings, rt *router.Router, n *node,
 		}
 		return err
 	})
+	n.settle(ctx)
 	addr := l.Addr().String()
 	if err := os.WriteFile(filepath.Join(s.Data, "listen"), []byte(addr+"\n"), 0o644); err != nil {
 		log.Error("write the address", "err", err)

@@ -52,12 +52,13 @@ type Broker struct {
 	host string // for people
 	log  *slog.Logger
 
-	out   *link // publishes
-	in    *link // receives, acknowledges and declares
-	pub   publisher
-	topo  topology
-	queue *Queue
-	notes notes
+	out     *link // publishes
+	in      *link // receives, acknowledges and declares
+	pub     publisher
+	topo    topology
+	queue   *Queue
+	notes   notes
+	workers presences
 
 	// sessions run on each receiving connection; they are known before Run.
 	sessions []func(context.Context, *rabbit.Connection) error
@@ -188,6 +189,7 @@ func (b *Broker) serveReceiving(ctx context.Context, conn *rabbit.Connection) er
 	defer cancel(nil)
 	lost := conn.NotifyClose(make(chan *rabbit.Error, 1))
 	b.in.up()
+	b.back()
 	b.log.Info("receiving from RabbitMQ", "host", b.host)
 	var wg sync.WaitGroup
 	for _, f := range all {

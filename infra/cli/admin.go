@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -244,6 +245,20 @@ func problemsOf(o object) string {
 	return errs + " error(s), " + warns + " warning(s) in packs; see them with: hayate pack problems"
 }
 
+// showWorker is the line of a worker elsewhere.
+func (a *app) showWorker(m object) {
+	tags, _ := m["tags"].([]any)
+	names := make([]string, len(tags))
+	for i, t := range tags {
+		names[i] = fmt.Sprint(t)
+	}
+	said := "last seen " + a.when(text(m, "last_seen"))
+	if m["stopping"] == true {
+		said = "stopped, " + said
+	}
+	fmt.Fprintf(a.Stdout, "worker %s on %s (tags: %s; %s): %s running, %s\n", text(m, "worker"), text(m, "host"), strings.Join(names, ", "), text(m, "version"), text(m, "running"), said)
+}
+
 func (a *app) showStatus(o object) error {
 	health := "healthy"
 	if at(o, "healthy") != true {
@@ -265,6 +280,11 @@ func (a *app) showStatus(o object) error {
 	notes, _ := o["notes"].([]any)
 	for _, n := range notes {
 		fmt.Fprintf(a.Stdout, "note: %v\n", n)
+	}
+	workers, _ := o["workers"].([]any)
+	for _, w := range workers {
+		m, _ := w.(object)
+		a.showWorker(m)
 	}
 	fails, _ := o["last_failures"].([]any)
 	for _, f := range fails {

@@ -43,6 +43,8 @@ type World struct {
 	Version        string
 	// Up serves until ctx ends and calls ready with its address.
 	Up func(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(addr string)) error
+	// Worker performs tasks of a tag until ctx ends and calls ready with its name.
+	Worker func(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(name string)) error
 	// OpenStore opens the store of a directory that no server holds.
 	OpenStore func(dir string) (router.Store, error)
 	// CreateToken makes an access token in a directory that no server holds.
@@ -172,7 +174,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.timeForm, "time-format", "relative", "times in tables: relative, iso, raw")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print data and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(a.upCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
+	root.AddCommand(a.upCommand(), a.workerCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
 		a.packCommand(), a.policyCommand(), a.workflowCommand(), a.inquiryCommand(), a.timerCommand(), a.keyCommand(), a.storeCommand(), a.authCommand(), a.statusCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, c := range root.Commands() {

@@ -39,7 +39,7 @@ func (a *app) demoCommand() *cobra.Command {
 			"and a GitHub push, shows what each led to, and goes on serving. Nothing outside the directory is touched.",
 		Args: exactly(0),
 	}
-	given := a.settingFlags(c)
+	given := a.settingFlags(c, settings.List())
 	c.Flags().BoolVar(&once, "once", false, "stop after the story instead of serving on")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		flags := given()

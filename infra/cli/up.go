@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -23,7 +24,7 @@ func (a *app) upCommand() *cobra.Command {
 		Example: "  hayate up --data /var/lib/hayate --packs /etc/hayate/packs\n  hayate up --listen 127.0.0.1:0",
 		Args:    exactly(0),
 	}
-	given := a.settingFlags(c)
+	given := a.settingFlags(c, settings.List())
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		s, err := settings.Load(given(), a.Getenv, a.config)
 		if err != nil {
@@ -44,14 +45,38 @@ func (a *app) upCommand() *cobra.Command {
 	return c
 }
 
+func (a *app) workerCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "worker",
+		Short: "perform tasks of a tag behind a firewall: outward connections only, no store",
+		Long: "Receives the tasks of its tags from RabbitMQ, performs them here and reports what came of them. It opens no port and touches no store:\n" +
+			"all connections lead outwards. What it has claimed and what came of it is kept in its spool until it was answered, so a network that is\n" +
+			"away for any time, or the worker's own end, loses nothing. Actions choose a worker by their target, amqp:TAG.",
+		Example: "  hayate worker --tag tokyo --amqp file:/etc/hayate/amqp.url --data /var/lib/hayate-worker\n" +
+			"  hayate worker --tag tokyo --amqp amqps://mq.example.com/hayate --queue-ca ca.pem --queue-cert worker.pem --queue-key worker.key",
+		Args: exactly(0),
+	}
+	given := a.settingFlags(c, settings.WorkerList())
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		s, err := settings.LoadWorker(given(), a.Getenv, a.config)
+		if err != nil {
+			return &exit{exitUsage, err}
+		}
+		return a.Worker(c.Context(), s, a.Stderr, func(name string) {
+			fmt.Fprintf(a.Stdout, "hayate %s works as %s for %s\n", a.Version, name, strings.Join(s.Tags, ", "))
+		})
+	}
+	return c
+}
+
 // settingFlags gives a command a flag for each setting; the returned function
 // yields those that were given.
-func (a *app) settingFlags(c *cobra.Command) func() map[string]string {
+func (a *app) settingFlags(c *cobra.Command, all []settings.Setting) func() map[string]string {
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&a.config, "config", "", "configuration file (default: hayate.yaml here, if there is one)")
 	values := map[string]*string{}
-	for _, s := range settings.List() {
+	for _, s := range all {
 		values[s.Name] = f.String(s.Name, s.Default, s.Help+" ("+s.Env()+")")
 	}
 	return func() map[string]string {

@@ -126,11 +126,15 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) error {
 	if s.Notes != nil {
 		notes = append(notes, s.Notes()...)
 	}
+	workers := any([]string{})
+	if s.Workers != nil {
+		workers = s.Workers()
+	}
 	c := s.Router.Counts()
 	p := s.problems()
 	s.answer(w, http.StatusOK, map[string]any{
 		"problems": map[string]int{"errors": p.Errors, "warnings": p.Warnings},
-		"version":  s.Version, "healthy": healthy, "checks": checks, "notes": notes, "store": st, "packs": len(s.Router.Packs()),
+		"version":  s.Version, "healthy": healthy, "checks": checks, "notes": notes, "workers": workers, "store": st, "packs": len(s.Router.Packs()),
 		"rules": len(rules), "rules_enabled": enabled, "actions": len(s.Router.Actions()), "waiting": c.Waiting, "running": c.Running,
 		"last_event": lastEvent, "last_failures": fs, "paused": st.Executions[string(hayate.StatusPaused)], "inquiries": asked,
 	})

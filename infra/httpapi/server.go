@@ -14,6 +14,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/remote"
 )
 
 // Config is what a Server needs. Only Router is required.
@@ -49,6 +50,10 @@ type Config struct {
 	Health map[string]func(context.Context) error
 	// Notes are what the status tells that is no failure; nil: nothing.
 	Notes func() []string
+	// Workers are what the status tells of workers elsewhere; nil: nothing.
+	Workers func() any
+	// Desk applies what workers say that reach no store; nil: none report here.
+	Desk *remote.Desk
 	// HealthOnly answers /livez, /readyz and /metrics and nothing else.
 	HealthOnly bool
 	// Reload reads the pack folders again and says what came of it; nil where
@@ -130,6 +135,7 @@ func (s *Server) routes() {
 	}
 	s.mux.HandleFunc("GET /{$}", s.welcome)
 
+	s.mux.HandleFunc("POST /v1/worker", s.postWorker)
 	h("POST /v1/events", s.postEvents)
 	h("GET /v1/events", s.listEvents)
 	h("GET /v1/events/{id}", s.getEvent)

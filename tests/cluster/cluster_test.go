@@ -75,8 +75,11 @@ tasks:
     action: ops.note
     input: {n: "<% ctx(n) %>-3"}
 `,
-		"rules/note.yaml": "name: note\nenabled: true\ntrigger:\n  type: test.note\naction:\n  ref: ops.note\n  parameters:\n    n: \"{{ trigger.n }}\"\n",
-		"rules/flow.yaml": "name: flow\nenabled: true\ntrigger:\n  type: test.flow\naction:\n  ref: ops.flow\n  parameters:\n    n: \"{{ trigger.n }}\"\n",
+		"rules/note.yaml":   "name: note\nenabled: true\ntrigger:\n  type: test.note\naction:\n  ref: ops.note\n  parameters:\n    n: \"{{ trigger.n }}\"\n",
+		"rules/far.yaml":    "name: far\nenabled: true\ntrigger:\n  type: test.far\naction:\n  ref: ops.note\n  target: amqp:tokyo\n  parameters:\n    n: \"{{ trigger.n }}\"\n",
+		"actions/slow.yaml": "name: slow\nrunner_type: local-shell-script\nentry_point: slow.sh\ntarget: amqp:tokyo\nparameters:\n  n:\n    type: string\n    position: 0\n  until:\n    type: string\n    position: 1\n",
+		"actions/slow.sh":   "#!/bin/sh\necho \"$HAYATE_IDEMPOTENCY_KEY $1\" >> \"" + c.effects + "\"\nwhile [ ! -e \"$2\" ]; do sleep 0.1; done\necho done\n",
+		"rules/flow.yaml":   "name: flow\nenabled: true\ntrigger:\n  type: test.flow\naction:\n  ref: ops.flow\n  parameters:\n    n: \"{{ trigger.n }}\"\n",
 	})
 	return dir
 }
@@ -125,7 +128,7 @@ func TestOneOfTwoProcessesDiesAndTheOtherGoesOn(t *testing.T) {
 	b := c.start(t, "", "--lease", "3s") // it has the packs from the store
 	hayatetest.Eventually(t, 10*time.Second, "both know the rules", func() (bool, string) {
 		n := b.Count(t, "rules", "")
-		return n == 2, fmt.Sprint(n)
+		return n == 3, fmt.Sprint(n)
 	})
 	const events, flows = 40, 10
 	send := func(s *hayatetest.Server, typ string, from, to int) {
