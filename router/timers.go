@@ -331,6 +331,9 @@ func (tk *ticker) ticks(ctx context.Context, t *timer, st *TimerState, now time.
 		if !tk.alone() && !r.now().Before(tk.until) {
 			return made, moved, errLeaseOver
 		}
+		if r.cat.Load().timers[t.id] == nil {
+			return made, moved, nil // its rules were switched off meanwhile
+		}
 		e, err := t.event(tick, r.now())
 		var rc Receipt
 		if err == nil {
