@@ -1,6 +1,9 @@
 package hayate
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Action is what can be done: metadata with StackStorm's schema, and the runner
 // that knows how.
@@ -29,6 +32,8 @@ type Action struct {
 	Pipefail *bool `json:"pipefail,omitempty"`
 	// Expect holds assertions on the result; nil means the action proves nothing.
 	Expect *Expect `json:"expect,omitempty"`
+	// Deadline bounds a run of the action, which is a workflow; nil: nothing does.
+	Deadline *Deadline `json:"deadline,omitempty"`
 
 	Source   string `json:"source,omitempty"`
 	Revision string `json:"revision,omitempty"`
@@ -36,6 +41,30 @@ type Action struct {
 
 // Ref is the action's reference, pack.name.
 func (a *Action) Ref() Ref { return NewRef(a.Pack, a.Name) }
+
+// Deadline says when a run must be over. It has either After or At.
+type Deadline struct {
+	After time.Duration `json:"after,omitempty"` // counted from when the run begins
+	// At is the next time of day, "05:00", in the zone of that name; "" is the
+	// server's zone for timers.
+	At   string `json:"at,omitempty"`
+	Zone string `json:"timezone,omitempty"`
+	// The warning before comes when WarnPercent of the time has passed (0: 80; 100:
+	// never), or WarnBefore ahead of the end.
+	WarnPercent int           `json:"warn_percent,omitempty"`
+	WarnBefore  time.Duration `json:"warn_before,omitempty"`
+}
+
+// String tells the deadline as it may be written in an action's file.
+func (d *Deadline) String() string {
+	if d.At == "" {
+		return d.After.String()
+	}
+	if d.Zone == "" {
+		return d.At
+	}
+	return d.At + " " + d.Zone
+}
 
 // Parameters are named parameter schemas in the order of the document.
 type Parameters []Parameter

@@ -63,11 +63,12 @@ var transitions = map[Status][]Status{
 	StatusDelayed:   {StatusRequested, StatusScheduled, StatusRunning, StatusCanceling, StatusCanceled, StatusFailed},
 	StatusRunning: {StatusSucceeded, StatusFailed, StatusTimeout, StatusAbandoned, StatusCanceling, StatusCanceled,
 		StatusPending, StatusPausing, StatusPaused, StatusScheduled, StatusDelayed},
-	StatusPending:   {StatusSucceeded, StatusFailed, StatusTimeout, StatusCanceling, StatusCanceled, StatusRunning},
-	StatusPausing:   {StatusPaused, StatusRunning, StatusResuming, StatusCanceling, StatusSucceeded, StatusFailed, StatusTimeout, StatusAbandoned, StatusCanceled},
-	StatusPaused:    {StatusResuming, StatusRunning, StatusCanceling, StatusCanceled, StatusFailed, StatusSucceeded, StatusTimeout},
-	StatusResuming:  {StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusSucceeded, StatusFailed, StatusCanceled, StatusTimeout},
-	StatusCanceling: {StatusCanceled, StatusAbandoned},
+	StatusPending:  {StatusSucceeded, StatusFailed, StatusTimeout, StatusCanceling, StatusCanceled, StatusRunning},
+	StatusPausing:  {StatusPaused, StatusRunning, StatusResuming, StatusCanceling, StatusSucceeded, StatusFailed, StatusTimeout, StatusAbandoned, StatusCanceled},
+	StatusPaused:   {StatusResuming, StatusRunning, StatusCanceling, StatusCanceled, StatusFailed, StatusSucceeded, StatusTimeout},
+	StatusResuming: {StatusRunning, StatusPausing, StatusPaused, StatusCanceling, StatusSucceeded, StatusFailed, StatusCanceled, StatusTimeout},
+	// A run that is canceled because its deadline has passed ends as a timeout.
+	StatusCanceling: {StatusCanceled, StatusAbandoned, StatusTimeout},
 }
 
 // CanBecome says whether an execution in status s may take the status next.
@@ -103,6 +104,9 @@ type Execution struct {
 	Target    string        `json:"target,omitempty"`
 	NotBefore time.Time     `json:"not_before,omitzero"` // not to be claimed earlier
 	Timeout   time.Duration `json:"timeout,omitempty"`   // the runner's own bound; 0 where it has none
+	// Deadline is when a workflow must be over; zero: nothing bounds it, or it has
+	// not begun and its action says when.
+	Deadline time.Time `json:"deadline,omitzero"`
 
 	Attempt    int             `json:"attempt"`              // attempts so far; the current one while running
 	Worker     string          `json:"worker,omitempty"`     // who holds the current attempt

@@ -17,6 +17,9 @@ func (r *reader) readAction(n *yamldoc.Node) {
 		run = &runner{}
 	}
 	p := r.pack
+	before := r.errors
+	deadline := r.deadline(n.Get("deadline"), run.Name)
+	fine = fine && r.errors == before
 	a := hayate.Action{
 		Pack:         p.Ref,
 		Name:         text(n.Get("name")),
@@ -32,6 +35,7 @@ func (r *reader) readAction(n *yamldoc.Node) {
 		Target:       text(n.Get("target")),
 		Pipefail:     optionalBool(n.Get("pipefail")),
 		Expect:       expectOf(n.Get("expect")),
+		Deadline:     deadline,
 		Source:       r.file,
 		Revision:     revision(n),
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/yamldoc"
@@ -343,6 +344,29 @@ func ExampleRead() {
 	// Output:
 	// shop 0
 	// shop/rules/mail.yaml:4:1: unknown key "enable", did you mean "enabled"?
+}
+
+// TestDeadlines reads every form of a deadline.
+func TestDeadlines(t *testing.T) {
+	for text, want := range map[string]hayate.Deadline{
+		"90":                               {After: 90 * time.Second},
+		"1d12h":                            {After: 36 * time.Hour},
+		"{after: 2h}":                      {After: 2 * time.Hour},
+		"{after: 2h, warn: 50%}":           {After: 2 * time.Hour, WarnPercent: 50},
+		"{at: '05:00', warn: 15m}":         {At: "05:00", WarnBefore: 15 * time.Minute},
+		"{at: 22:30}":                      {At: "22:30"}, // to YAML 1.1 a number
+		"{at: 5:00, timezone: Asia/Tokyo}": {At: "05:00", Zone: "Asia/Tokyo"},
+	} {
+		fsys := fstest.MapFS{
+			"p/pack.yaml":                {Data: []byte("name: p\ndescription: P.\nversion: 1.0.0\nauthor: A\nemail: a@example.net\n")},
+			"p/actions/workflows/w.yaml": {Data: []byte("version: 1.0\ntasks:\n  one: {action: core.noop}\n")},
+			"p/actions/w.yaml":           {Data: []byte("name: w\nrunner_type: orquesta\nentry_point: workflows/w.yaml\ndeadline: " + text + "\n")},
+		}
+		p, found := packs.Read(fsys, "p")
+		if len(found) > 0 || len(p.Actions) != 1 || p.Actions[0].Deadline == nil || *p.Actions[0].Deadline != want {
+			t.Errorf("deadline %s: got %+v, findings %v; want %+v", text, p.Actions, found, want)
+		}
+	}
 }
 
 func FuzzRead(f *testing.F) {

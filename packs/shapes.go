@@ -202,6 +202,8 @@ func actionShape(property, nested, tags *shape) *shape {
 		key{name: "target", shape: &shape{kinds: isText, pattern: target}},
 		key{name: "pipefail", shape: of(isBool)},
 		key{name: "expect", shape: expect},
+		key{name: "deadline", shape: &shape{kinds: isMapping | isText | isInteger, keys: []key{{name: "after", shape: of(isText | isInteger)},
+			{name: "at", shape: of(isText | isInteger)}, {name: "timezone", shape: text}, {name: "warn", shape: of(isText | isInteger)}}}},
 	)}
 }
 

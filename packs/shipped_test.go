@@ -60,7 +60,7 @@ func TestCoreIsComplete(t *testing.T) {
 	}{
 		{"actions", actions, []string{"announcement", "ask", "echo", "error", "http", "inject_trigger", "local", "local_sudo", "noop", "pause", "remote", "remote_sudo", "sendmail", "uuid"}},
 		{"idempotent actions", idempotent, []string{"echo", "error", "inject_trigger", "noop", "pause", "uuid"}},
-		{"triggers", triggers, []string{"core.st2.CronTimer", "core.st2.DateTimer", "core.st2.IntervalTimer", "core.st2.action.file_written",
+		{"triggers", triggers, []string{"core.hayate.deadline_near", "core.hayate.deadline_passed", "core.st2.CronTimer", "core.st2.DateTimer", "core.st2.IntervalTimer", "core.st2.action.file_written",
 			"core.st2.generic.actiontrigger", "core.st2.generic.inquiry", "core.st2.generic.notifytrigger", "core.st2.key_value_pair.create",
 			"core.st2.key_value_pair.delete", "core.st2.key_value_pair.update", "core.st2.key_value_pair.value_change",
 			"core.st2.sensor.process_exit", "core.st2.sensor.process_spawn", "core.st2.webhook"}},

@@ -22,6 +22,9 @@ type Start struct {
 	Context    json.RawMessage // further members of the execution's context, a JSON object
 	Rerun      hayate.ExecutionID
 	Target     string // who is to perform it; "" leaves it to the action
+	// Deadline is when a workflow must be over, whatever its action says; zero: what
+	// its action says.
+	Deadline time.Time
 }
 
 // Start stores a new execution and hands it to the queue. ErrInvalid says what
@@ -39,6 +42,10 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 		return hayate.Execution{}, fmt.Errorf("Unable to execute. Action %q is disabled: %w", s.Action, hayate.ErrInvalid)
 	case !hayate.ValidTarget(s.Target):
 		return hayate.Execution{}, fmt.Errorf("start %s: target %q: want amqp:TAG, TAG of letters, digits, dots, dashes and underscores: %w", s.Action, s.Target, hayate.ErrInvalid)
+	case !s.Deadline.IsZero() && !isWorkflow(b.Runner):
+		return hayate.Execution{}, fmt.Errorf("start %s, which is run by %s: %w: %w", s.Action, b.Runner, errDeadline, hayate.ErrInvalid)
+	case !s.Deadline.IsZero() && !s.Deadline.After(r.now()):
+		return hayate.Execution{}, fmt.Errorf("start %s: the deadline %s has passed: %w", s.Action, s.Deadline.Format(time.RFC3339), hayate.ErrInvalid)
 	case s.Delay < 0:
 		return hayate.Execution{}, fmt.Errorf("start %s: delay is negative: %w", s.Action, hayate.ErrInvalid)
 	}
@@ -82,7 +89,7 @@ func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Exec
 	id := hayate.ExecutionID(hayate.NewID(at, "request", r.cfg.NewID()))
 	x := hayate.Execution{
 		ID: id, Root: id, Trace: string(id), Action: b.Ref(), Runner: b.Runner, Idempotent: b.Idempotent, Created: at, Target: targetOf(b, s.Target),
-		Status: hayate.StatusScheduled, Context: personalContext(s, b.Pack),
+		Status: hayate.StatusScheduled, Context: personalContext(s, b.Pack), Deadline: s.Deadline.UTC().Truncate(time.Microsecond),
 		Log: []hayate.Transition{{Time: at, Status: hayate.StatusRequested}},
 	}
 	if s.Delay > 0 {

@@ -62,6 +62,7 @@ type ownState struct {
 	Timers map[string]time.Time `json:"timers,omitempty"`
 	// Owed is what its steps ask of others; nil for nothing.
 	Owed *owed `json:"owed,omitempty"`
+	due
 }
 
 // ownEntry is the key of that entry; dialects use no such key.
@@ -80,6 +81,9 @@ type told struct {
 	instead *hayate.Execution
 	// paid is what the run owed to others and is done; there is no fact then.
 	paid *owed
+	// note changes when the run is due; false: there is nothing to tell any more. The
+	// fact may then be none.
+	note func(*step) bool
 	done chan error
 }
 
@@ -264,6 +268,9 @@ func (s *step) tell(ctx context.Context, t *told) error {
 		s.renewed = true
 		return nil
 	}
+	if !s.note(t) {
+		return nil
+	}
 	if t.fact.Kind == workflows.TimerDue {
 		delete(s.own.Timers, t.fact.Timer) // it has come, whatever the run makes of it
 	}
@@ -337,7 +344,7 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 				return err
 			}
 		case workflows.Finish:
-			s.x.Result = workflowResult(s.x.Runner, c)
+			s.x.Result = s.overdueResult(workflowResult(s.x.Runner, c))
 			s.ended = true
 			if err := s.move(c.Status); err != nil {
 				return err
@@ -353,9 +360,13 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 // move brings the workflow's own execution to a status. A detour over running is
 // taken where the direct way is not legal. As with any other execution, one whose
 // cancelation was asked ends canceled: its expressions may well fail on the
-// results of canceled tasks.
+// results of canceled tasks. One that was stopped at its deadline ends as a timeout.
 func (s *step) move(to hayate.Status) error {
-	if s.x.Status == hayate.StatusCanceling && to.Completed() && to != hayate.StatusAbandoned {
+	switch {
+	case !to.Completed() || to == hayate.StatusAbandoned:
+	case s.own.Overdue:
+		to = hayate.StatusTimeout
+	case s.x.Status == hayate.StatusCanceling:
 		to = hayate.StatusCanceled
 	}
 	if s.x.Status == to {
@@ -467,7 +478,7 @@ func (s *step) commit(ctx context.Context) error {
 	if moved && s.x.Parent != "" && !created && !s.x.Status.Completed() {
 		s.owe().Moved = lr.version + 1
 	}
-	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed)
+	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.due != lr.own.due
 	changed := s.touched || s.renewed || noted
 	if !changed && !s.loaded && !s.r.cfg.SoleOwner {
 		// A change without a step is written whatever the run's version is. That the
@@ -510,27 +521,6 @@ func (s *step) commit(ctx context.Context) error {
 	}
 	s.aftermath(ctx, moved, fresh)
 	return nil
-}
-
-// wake is when the run wants to be swept next: when what it owes to others should
-// have been done, or at its first timer.
-func (s *step) wake() time.Time {
-	first := s.alarm()
-	if late := s.at.Add(s.r.cfg.SweepEvery); !s.own.Owed.empty() && (first.IsZero() || late.Before(first)) {
-		return late
-	}
-	return first
-}
-
-// alarm is when the first timer of the run comes.
-func (s *step) alarm() time.Time {
-	var first time.Time
-	for _, at := range s.own.Timers {
-		if first.IsZero() || at.Before(first) {
-			first = at
-		}
-	}
-	return first
 }
 
 // aftermath does what a committed step asks for.
@@ -590,21 +580,4 @@ func (r *Router) tellParent(ctx context.Context, x *hayate.Execution) error {
 		return fmt.Errorf("tell run %s of execution %s: %w", x.Parent, x.ID, err)
 	}
 	return nil
-}
-
-// setAlarm arranges that the run is told of its next timer.
-func (r *Router) setAlarm(lr *liveRun, wake time.Time) {
-	if lr.timer != nil {
-		lr.timer.Stop()
-		lr.timer = nil
-	}
-	if wake.IsZero() || r.closing.Load() {
-		return
-	}
-	id := lr.id
-	lr.timer = time.AfterFunc(max(wake.Sub(r.now()), 0), func() {
-		if !r.closing.Load() {
-			r.tick(context.Background(), id)
-		}
-	})
 }

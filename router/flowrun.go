@@ -85,6 +85,14 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	if len(p.problems) > 0 || p.def == nil {
 		return r.failRun(ctx, x, problemResult(p.problems))
 	}
+	y := *x
+	due, err := r.dueOf(&y, b)
+	if err != nil {
+		return r.failRun(ctx, x, errorResult(err.Error()))
+	}
+	if !due.Deadline.IsZero() && !due.Deadline.After(r.now()) {
+		return r.endRun(ctx, &y, hayate.StatusTimeout, errorResult(lateText(due.Deadline)))
+	}
 	// The text itself is kept by content, so that a pack registered anew never
 	// changes a run in flight.
 	if err := r.keepDefinition(ctx, digest, b.workflow); err != nil {
@@ -99,7 +107,7 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	}
 	lr.busy = true
 	lr.def = p.def
-	lr.run, lr.version, lr.head, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, nil, *x, ownState{Definition: digest, variant: v}
+	lr.run, lr.version, lr.head, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, nil, y, ownState{Definition: digest, variant: v, due: due}
 	lr.queue = append([]*told{t}, lr.queue...)
 	lr.mu.Unlock()
 	// Running is part of the first commit; a workflow has no worker and no lease.
@@ -265,12 +273,17 @@ func problemResult(ps []workflows.Problem) json.RawMessage {
 
 // failRun ends a workflow that cannot begin.
 func (r *Router) failRun(ctx context.Context, x *hayate.Execution, result json.RawMessage) error {
+	return r.endRun(ctx, x, hayate.StatusFailed, result)
+}
+
+// endRun ends a workflow that has not begun.
+func (r *Router) endRun(ctx context.Context, x *hayate.Execution, status hayate.Status, result json.RawMessage) error {
 	at := r.now()
 	y := *x
 	if err := y.To(hayate.StatusRunning, at); err != nil {
 		return err
 	}
-	if err := y.To(hayate.StatusFailed, at); err != nil {
+	if err := y.To(status, at); err != nil {
 		return err
 	}
 	y.Result, y.Worker, y.LeaseUntil = result, "", time.Time{}
@@ -322,7 +335,7 @@ func (r *Router) readBlob(ctx context.Context, hash string) ([]byte, error) {
 	return io.ReadAll(rd)
 }
 
-// tick tells a run of its timers that have come.
+// tick tells a run of its timers that have come, and of its deadline.
 func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
 	st, err := r.store.Run(ctx, id)
 	if err != nil {
@@ -345,6 +358,9 @@ func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
 		if err := r.tell(ctx, id, &told{fact: workflows.Fact{Kind: workflows.TimerDue, At: at, Timer: key}}); err != nil {
 			r.log.Warn("run not told of its timer, the sweeper will", "run_id", id, "timer", key, "err", err)
 		}
+	}
+	if err := r.checkDeadline(ctx, id, own.due, at); err != nil {
+		r.log.Warn("deadline not enforced, the sweeper will", "run_id", id, "err", err)
 	}
 }
 

@@ -109,8 +109,8 @@ func (t *timer) event(tick, now time.Time) (hayate.Event, error) {
 // maxMissed bounds the missed ticks of one timer that come late.
 const maxMissed = 1000
 
-// due are the ticks of a timer that are to be fired at a time.
-type due struct {
+// dueTicks are the ticks of a timer that are to be fired at a time.
+type dueTicks struct {
 	ticks []time.Time
 	// done is up to where ticks have been dealt with once these are fired.
 	done time.Time
@@ -120,13 +120,13 @@ type due struct {
 
 // due says which ticks come at now. A tick that is late by at most grace comes,
 // as if it were in time; what becomes of earlier ones the policy says.
-func (t *timer) due(st *TimerState, now time.Time, grace time.Duration, policy cron.Misfire) due {
+func (t *timer) due(st *TimerState, now time.Time, grace time.Duration, policy cron.Misfire) dueTicks {
 	s := t.schedule.From(st.Anchor)
 	if p := s.Misfire(); p != "" {
 		policy = p
 	}
 	from := st.Done
-	d := due{done: from}
+	d := dueTicks{done: from}
 	if edge := now.Add(-grace); from.Before(edge) {
 		most := map[cron.Misfire]int{cron.Once: 1, cron.All: maxMissed}[policy]
 		d.ticks, d.lost = newest(s, from, edge, most)

@@ -128,7 +128,7 @@ func (a *app) showExecution(ctx context.Context, id string) error {
 	return a.printObject(r.body, "id", func(o object) error {
 		a.pairs([][2]string{{"execution", text(o, "id")}, {"action", text(o, "action.ref")}, {"status", a.paint(verdict(o))}, {"rule", text(o, "rule.ref")},
 			{"event", text(o, "trigger_instance.id")}, {"parent", text(o, "parent")}, {"user", text(o, "context.user")}, {"attempt", text(o, "attempt")}, {"worker", text(o, "worker")},
-			{"started", a.when(text(o, "start_timestamp"))}, {"took", took(o)},
+			{"started", a.when(text(o, "start_timestamp"))}, {"took", took(o)}, {"deadline", deadlineOf(o)},
 			{"waits for", text(o, "held_by")}, {"retry of", text(o, "context.policies.retry.retried_liveaction_id")}, {"retried by", text(o, "retried_by")}, {"trace", text(o, "trace")}})
 		fmt.Fprintln(a.Stdout, "log")
 		log, _ := o["log"].([]any)
@@ -402,6 +402,7 @@ func (a *app) runCommand() *cobra.Command {
 	var async, verified bool
 	var timeout, delay time.Duration
 	var target string
+	var deadline string
 	c := &cobra.Command{
 		Use:     "run ACTION [NAME=VALUE...]",
 		Short:   "run an action and wait for it",
@@ -414,6 +415,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.DurationVar(&timeout, "timeout", 0, "longest time to wait for the end; the execution goes on")
 	f.DurationVar(&delay, "delay", 0, "start it this much later")
 	f.StringVar(&target, "target", "", "who performs it: amqp:TAG for a worker with that tag; default: as the action says")
+	f.StringVar(&deadline, "deadline", "", "when a workflow must be over: a time, or how long from now (2h); then it is canceled and ends as a timeout")
 	f.BoolVar(&verified, "require-verified", false, "exit with 6 when it succeeds without having asserted anything")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		params, err := a.parameters(c.Context(), args[0], args[1:])
@@ -427,6 +429,13 @@ func (a *app) runCommand() *cobra.Command {
 		}
 		if target != "" {
 			body["target"] = target
+		}
+		if deadline != "" {
+			at, err := toCome(deadline)
+			if err != nil {
+				return err
+			}
+			body["deadline"] = at.UTC().Format(time.RFC3339Nano)
 		}
 		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions", body, &x); err != nil {
 			return err

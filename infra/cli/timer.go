@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hayate-run/hayate/infra/settings"
 	"github.com/hayate-run/hayate/internal/cron"
 	"github.com/hayate-run/hayate/router"
 )
@@ -206,4 +207,29 @@ func (a *app) timerPreview() *cobra.Command {
 		return a.printTicks(ticks)
 	}
 	return c
+}
+
+// toCome reads a time, or how far away it is.
+func toCome(v string) (time.Time, error) {
+	if d, err := settings.ParseDuration(v); err == nil {
+		return time.Now().Add(d), nil
+	}
+	at, err := moment(v)
+	if err != nil {
+		return at, usage("%q is neither a time (2026-01-31T12:00:00Z) nor how far away it is (2h, 7d)", v)
+	}
+	return at, nil
+}
+
+// deadlineOf tells an execution's deadline, and how far away it is while that matters.
+func deadlineOf(o object) string {
+	t, err := time.Parse(time.RFC3339Nano, text(o, "deadline"))
+	if err != nil {
+		return ""
+	}
+	out := t.Local().Format(time.RFC3339)
+	if d := time.Until(t); d > 0 && text(o, "end_timestamp") == "" {
+		out += " (" + ahead(d) + ")"
+	}
+	return out
 }

@@ -220,6 +220,7 @@ const (
 	xRootSelf
 	xTraceEvent
 	xFollow
+	xDeadline
 )
 
 // appendExecution appends the record of an execution; its id is not part of it.
@@ -250,6 +251,7 @@ func appendExecution(b []byte, x *hayate.Execution, told bool) []byte {
 	b = putBytes(b, xTarget, x.Target)
 	b = putTime(b, xNotBefore, x.NotBefore)
 	b = putInt(b, xTimeout, int64(x.Timeout))
+	b = putTime(b, xDeadline, x.Deadline)
 	b = putInt(b, xAttempt, int64(x.Attempt))
 	b = putBytes(b, xWorker, x.Worker)
 	b = putTime(b, xLeaseUntil, x.LeaseUntil)
@@ -333,6 +335,8 @@ func readOrigin(x *hayate.Execution, f *fields) {
 		x.NotBefore = f.time()
 	case xTimeout:
 		x.Timeout = time.Duration(f.n)
+	case xDeadline:
+		x.Deadline = f.time()
 	case xCreated:
 		x.Created = f.time()
 	}

@@ -45,6 +45,7 @@ type execution struct {
 	Trace      string       `json:"trace,omitempty"`
 	Lineage    []hayate.Ref `json:"lineage,omitempty"`
 	Idempotent bool         `json:"idempotent,omitempty"`
+	Deadline   string       `json:"deadline,omitempty"`
 	// Of a single execution: the policy that it waits for, and what a policy made
 	// follow it.
 	HeldBy    hayate.Ref         `json:"held_by,omitempty"`
@@ -63,7 +64,7 @@ func (s *Server) viewExecution(x hayate.Execution, ev *router.EventRecord) execu
 	out := execution{
 		ID: x.ID, Status: x.Status, Parameters: x.Parameters, Context: x.Context, Result: x.Result, ResultSize: len(x.Result),
 		Parent: x.Parent, Start: stamp(x.Created), End: stamp(x.Ended), Verified: x.Verified, Attempt: x.Attempt,
-		Worker: x.Worker, Trace: x.Trace, Lineage: x.Lineage, Idempotent: x.Idempotent, Target: x.Target, Log: make([]logEntry, len(x.Log)),
+		Worker: x.Worker, Trace: x.Trace, Lineage: x.Lineage, Idempotent: x.Idempotent, Target: x.Target, Deadline: stamp(x.Deadline), Log: make([]logEntry, len(x.Log)),
 	}
 	for i, l := range x.Log {
 		out.Log[i] = logEntry{stamp(l.Time), l.Status}
@@ -238,6 +239,7 @@ func (s *Server) startExecution(w http.ResponseWriter, r *http.Request) error {
 		Parameters json.RawMessage `json:"parameters"`
 		User       *string         `json:"user"`
 		Delay      int64           `json:"delay"`
+		Deadline   string          `json:"deadline"`
 		Context    json.RawMessage `json:"context"`
 		Target     string          `json:"target"`
 	}
@@ -250,6 +252,13 @@ func (s *Server) startExecution(w http.ResponseWriter, r *http.Request) error {
 	st := router.Start{Action: hayate.Ref(b.Action), Parameters: b.Parameters, User: caller(r), Delay: time.Duration(b.Delay) * time.Millisecond, Context: b.Context, Target: b.Target}
 	if b.User != nil && *b.User != "" && st.User == "" {
 		st.User = *b.User
+	}
+	if b.Deadline != "" {
+		at, err := parseTime("deadline", b.Deadline)
+		if err != nil {
+			return err
+		}
+		st.Deadline = at
 	}
 	x, err := s.Router.Start(r.Context(), st)
 	if err != nil {

@@ -209,6 +209,7 @@ type action struct {
 	Source       string          `json:"metadata_file,omitempty"`
 	Idempotent   bool            `json:"idempotent,omitempty"`
 	Target       string          `json:"target,omitempty"`
+	Deadline     string          `json:"deadline,omitempty"`
 	Expect       *hayate.Expect  `json:"expect,omitempty"`
 }
 
@@ -237,6 +238,9 @@ func viewAction(a *hayate.Action) action {
 	out := action{ID: router.ActionID(a.Ref()), Ref: a.Ref(), UID: "action:" + a.Pack + ":" + a.Name, Name: a.Name, Pack: a.Pack,
 		Description: a.Description, Enabled: a.Enabled, EntryPoint: a.EntryPoint, Runner: a.Runner, Parameters: properties(a.Parameters),
 		OutputSchema: a.OutputSchema, Tags: a.Tags, Notify: orObject(a.Notify), Source: a.Source, Idempotent: a.Idempotent, Target: a.Target, Expect: a.Expect}
+	if a.Deadline != nil {
+		out.Deadline = a.Deadline.String()
+	}
 	if len(out.Tags) == 0 {
 		out.Tags = json.RawMessage("[]")
 	}
