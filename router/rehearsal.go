@@ -39,9 +39,7 @@ func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
 	r := &Router{data: fixedKeys(c.Keys), secrets: plainSecrets{}, log: slog.New(slog.DiscardHandler), runners: map[string]boundRunner{},
 		renderer: render.New(plainSecrets{}.Open), cfg: Config{User: c.User}}
 	setDefault(&r.cfg.User, "stanley")
-	p := &rehearsedPast{states: map[[2]string]StateRecord{}, events: map[string]EventRecord{}}
-	r.past = p
-	r.scratches.New = func() any { return rules.NewScratch() }
+	h := newRehearsal(r)
 	for _, d := range c.RunnerTypes {
 		for _, name := range append([]string{d.Name}, d.Aliases...) {
 			r.runners[name] = boundRunner{d, nil}
@@ -53,7 +51,15 @@ func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
 		return nil, fmt.Errorf("rehearse: %w", err)
 	}
 	r.cat.Store(cat)
-	return &Rehearsal{r, p}, nil
+	return h, nil
+}
+
+// newRehearsal gives a Router that has no store what decisions need beside it.
+func newRehearsal(r *Router) *Rehearsal {
+	p := &rehearsedPast{states: map[[2]string]StateRecord{}, events: map[string]EventRecord{}}
+	r.past = p
+	r.scratches.New = func() any { return rules.NewScratch() }
+	return &Rehearsal{r, p}
 }
 
 // granted makes actions of those that rules name in packs that are not there.

@@ -144,6 +144,7 @@ func (s *Server) routes() {
 	h("POST /v1/webhooks/{url...}", s.postWebhook)
 	h("OPTIONS /v1/webhooks/{url...}", s.handshake)
 	h("POST /v1/rules/{ref}/explain", s.explainRule)
+	h("POST /v1/rules/diff", s.diffRules)
 	h("GET /v1/executions/{id}/graph", s.executionGraph)
 	h("GET /v1/status", s.status)
 	h("GET /v1/timers", s.listSchedules)
