@@ -104,6 +104,7 @@ func (r *Router) Load(ctx context.Context, c Content) error {
 		cat.loaded = true
 		r.cat.Store(cat)
 		r.content = c
+		r.rebuild.loads++
 		r.pokeTimers()
 	}
 	return err
@@ -331,14 +332,7 @@ func (r *Router) switchRule(ref hayate.Ref, on bool) (hayate.Rule, error) {
 			enabled = append(enabled, *v)
 		}
 	}
-	var add []hayate.Rule
-	var remove []hayate.Ref
-	if on {
-		add = []hayate.Rule{rule}
-	} else {
-		remove = []hayate.Ref{ref}
-	}
-	set, err := old.set.With(add, remove)
+	set, err := r.changeSet(old.set, &rule, on)
 	if err != nil {
 		return hayate.Rule{}, fmt.Errorf("set rule %s: %w", ref, err)
 	}

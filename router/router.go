@@ -120,8 +120,9 @@ type Router struct {
 	runners   map[string]boundRunner
 	scratches sync.Pool // *rules.Scratch
 
-	loading sync.Mutex // guards content and building a catalog
+	loading sync.Mutex // guards content, rebuild and building a catalog
 	content Content
+	rebuild rebuild
 	cat     atomic.Pointer[catalog]
 
 	active activeAttempts
@@ -184,6 +185,7 @@ func New(c Config) (*Router, error) {
 	r.scratches.New = func() any { return rules.NewScratch() }
 	r.active.init()
 	r.alarm.init()
+	r.rebuild.init()
 	r.finishing = make(chan struct{}, maxFinishing)
 	r.nudged = make(chan struct{}, 1)
 	r.timersChanged = make(chan struct{}, 1)
@@ -263,6 +265,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 		g.Go(func() error { return r.work(gctx) })
 	}
 	g.Go(func() error { return r.keepAlive(gctx) })
+	g.Go(func() error { return r.rebuildLoop(gctx) })
 	if !r.cfg.NoUpkeep {
 		g.Go(func() error { return r.sweepLoop(gctx) })
 		g.Go(func() error { return r.wakeLoop(gctx) })
