@@ -61,7 +61,7 @@ type linter struct {
 // unconditional says whether a rule takes every event of its trigger.
 func unconditional(r *hayate.Rule) bool {
 	none := func(raw []byte) bool { return !isGiven(raw) || string(raw) == "{}" || string(raw) == "[]" }
-	return none(r.Criteria) && none(r.Pattern) && none(r.Filters) && TriggerParameters(r.Trigger.Type, r.Trigger.Parameters) == ""
+	return !isGiven(r.When) && !isGiven(r.Guard) && !isGiven(r.Calendar) && none(r.Criteria) && none(r.Pattern) && none(r.Filters) && TriggerParameters(r.Trigger.Type, r.Trigger.Parameters) == ""
 }
 
 func (l *linter) add(s Severity, code, fix string, field []string, format string, args ...any) {
@@ -339,7 +339,7 @@ func (l *linter) filter(f *filter, at []string) {
 func (l *linter) duplicate(r *hayate.Rule) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q %q %s", cmp.Or(r.Kind, hayate.KindStandard), r.Trigger.Type, TriggerParameters(r.Trigger.Type, r.Trigger.Parameters))
-	for _, raw := range [][]byte{r.Criteria, r.Pattern, r.Filters} {
+	for _, raw := range [][]byte{r.Criteria, r.Pattern, r.Filters, r.When, r.Guard, r.Calendar} {
 		v, err := value.Decode(raw)
 		if err != nil {
 			v = nil

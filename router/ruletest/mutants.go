@@ -11,6 +11,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/rules"
 )
 
@@ -20,7 +21,7 @@ type Mutant struct {
 	File   string     `json:"file"`
 	Line   int        `json:"line"`
 	Column int        `json:"column"`
-	// Kind is enabled, trigger, type, dropped, operator, constant or parameter.
+	// Kind is enabled, trigger, type, dropped, operator, constant, past or parameter.
 	Kind   string `json:"kind"`
 	Change string `json:"change"` // "trigger.severity: gt 4 → lt 4"
 	Killed bool   `json:"killed"`
@@ -98,6 +99,7 @@ func (s *Suite) of(r *hayate.Rule) []Mutant {
 	m.criteria()
 	m.pattern()
 	m.filters()
+	m.past()
 	m.parameters()
 	slices.SortStableFunc(m.out, func(a, b Mutant) int {
 		if a.Line != b.Line {
@@ -118,6 +120,11 @@ func (m *mutator) add(kind string, way []string, changed hayate.Rule, advice, fo
 		probe.Enabled = true
 		if _, err := rules.Compile([]hayate.Rule{probe}); err != nil {
 			return
+		}
+		if kind == "past" {
+			if _, err := router.Rehearse(router.RehearsalConfig{Content: router.Content{Rules: []hayate.Rule{probe}}}); err != nil {
+				return
+			}
 		}
 	}
 	change := fmt.Sprintf(format, args...)

@@ -208,6 +208,24 @@ func TestMutantsOfEveryDialect(t *testing.T) {
 	}
 }
 
+func TestMutantsOfWhatARuleRemembers(t *testing.T) {
+	s := suite(t)
+	s.Content.Rules[0].When = json.RawMessage(`{"count":{"at_least":3,"within":"10m"}}`)
+	ms, err := s.Mutants(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range ms {
+		if m.Kind == "past" {
+			got = append(got, m.Change)
+		}
+	}
+	if want := "when dropped; when.count.at_least: 3 → 4; when.count.at_least: 3 → 2; when.count.within: 10m → 20m0s; when.count.within: 10m → 5m0s"; strings.Join(got, "; ") != want {
+		t.Errorf("got %q, want %q", strings.Join(got, "; "), want)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("- name: a\n  events: [{type: x, after: 1s, data: {a: 1}}]\n  expect: [{rule: p.r, count: 2, parameters: {a: [1]}}]\n"))
 	f.Add([]byte("- {name: b, at: '2026-01-01T00:00:00Z', events: [{payload_file: a, as: zabbix}], expect_not: ['*', p.r], keys: {system.a: 1}}"))
