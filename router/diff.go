@@ -78,8 +78,8 @@ type RuleDiff struct {
 	Changed int        `json:"changed"`
 }
 
-// diffPage is how many events are read at once.
-const diffPage = 200
+// diffPage is how many events are read and held at once.
+const diffPage = 500
 
 // Diff holds recorded events against the rules as they would be, oldest first, and
 // tells yield of every firing that would be otherwise. Nothing is stored, queued
@@ -158,31 +158,72 @@ func keep[T any](registered, change []T, replaced func(*T) bool) []T {
 	return append(out, change...)
 }
 
-// eachEvent reads events page by page, oldest first. Events of one moment may be on
-// both sides of a page's end: the next page begins with that moment again, behind
-// those that were seen.
+// eachEvent reads events slice by slice of time, oldest first. Stores list them in
+// the order of their commits, which is not quite that of their times; a slice holds
+// whoever belongs to it, so that each event comes once. Slices become shorter where
+// events are dense, and longer where they are few.
 func (r *Router) eachEvent(ctx context.Context, q DiffQuery, f func(*EventRecord) error) error {
-	after, seen := q.After, 0
-	for {
-		p, err := r.store.Events(ctx, Query{Type: q.Type, After: after, Before: q.Before, Ascending: true, Offset: seen, Limit: diffPage})
-		if err != nil {
-			return fmt.Errorf("read events: %w", err)
+	all, err := r.store.Events(ctx, Query{Type: q.Type, After: q.After, Before: q.Before, Ascending: true, Limit: 1})
+	if err != nil {
+		return fmt.Errorf("read events: %w", err)
+	}
+	if len(all.Items) == 0 {
+		return nil
+	}
+	from := q.After.Truncate(time.Microsecond).Add(time.Microsecond)
+	if begun := all.Items[0].At.Add(-diffSkew); from.Before(begun) {
+		from = begun
+	}
+	step := q.Before.Sub(from) / time.Duration(all.Total/diffPage+1)
+	for from.Before(q.Before) {
+		step = max(step.Truncate(time.Microsecond), time.Microsecond)
+		to := from.Add(step)
+		if to.After(q.Before) {
+			to = q.Before
 		}
-		for i := range p.Items {
-			rec := &p.Items[i]
-			if err := f(rec); err != nil {
+		items, total, err := r.slice(ctx, q.Type, from, to, step > time.Microsecond)
+		if err != nil {
+			return err
+		}
+		if total > len(items) {
+			step /= 2
+			continue
+		}
+		for i := range items {
+			if err := f(&items[i]); err != nil {
 				return err
 			}
-			moment := rec.At.Add(-time.Microsecond) // times are whole microseconds
-			if moment.Equal(after) {
-				seen++
-			} else {
-				after, seen = moment, 1
-			}
 		}
+		if from = to; total < diffPage/2 {
+			step *= 2
+		}
+	}
+	return nil
+}
+
+// diffSkew is how far the first event of a list may be behind the oldest.
+const diffSkew = time.Minute
+
+// slice returns the events from one moment to before another, oldest first, and how
+// many there are. Where there are more than a page, and the slice can be cut, there
+// are none: the caller cuts it.
+func (r *Router) slice(ctx context.Context, typ string, from, to time.Time, cut bool) ([]EventRecord, int, error) {
+	q := Query{Type: typ, After: from.Add(-time.Microsecond), Before: to, Ascending: true, Limit: diffPage}
+	var out []EventRecord
+	for {
+		p, err := r.store.Events(ctx, q)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read events: %w", err)
+		}
+		if cut && p.Total > diffPage {
+			return nil, p.Total, nil
+		}
+		out = append(out, p.Items...)
 		if len(p.Items) < diffPage {
-			return nil
+			slices.SortStableFunc(out, func(a, b EventRecord) int { return a.At.Compare(b.At) })
+			return out, len(out), nil
 		}
+		q.Offset += len(p.Items)
 	}
 }
 
