@@ -469,7 +469,7 @@ func (a *app) parameters(ctx context.Context, ref string, args []string) (map[st
 			}
 			return nil, usage("action %s takes no parameter %q%s", ref, name, hint(name, names))
 		}
-		val, err := convert(p.Type, v)
+		val, err := converted(p.Type, v)
 		if err != nil {
 			return nil, usage("parameter %s: %v", name, err)
 		}
@@ -478,8 +478,8 @@ func (a *app) parameters(ctx context.Context, ref string, args []string) (map[st
 	return out, nil
 }
 
-// convert reads a parameter's text by its type, as StackStorm's client does.
-func convert(typ, v string) (any, error) {
+// converted reads a parameter's text by its type, as StackStorm's client does.
+func converted(typ, v string) (any, error) {
 	if strings.HasPrefix(v, "@") && typ != "integer" && typ != "number" {
 		b, err := os.ReadFile(v[1:])
 		if err != nil {

@@ -12,7 +12,7 @@ import (
 
 func (a *app) workflowCommand() *cobra.Command {
 	c := &cobra.Command{Use: "workflow", Aliases: []string{"workflows"}, Short: "check, draw, simulate and convert workflow definitions"}
-	c.AddCommand(a.workflowInspect(), a.workflowGraph(), a.workflowSimulate())
+	c.AddCommand(a.workflowInspect(), a.workflowGraph(), a.workflowSimulate(), a.workflowConvert())
 	return c
 }
 

@@ -293,11 +293,11 @@ func (e *env) execution() *value.Map {
 	return value.MapOf("id", e.s.id, "name", e.frame.wf.name, "input", e.frame.input, "spec", nil)
 }
 
-// task is task(name): the newest run of a task of this workflow, or the current
-// one; null where there is none.
+// task is task(name): the current task where it has that name, or none is given, else
+// the newest run of a task of this workflow; null where there is none.
 func (e *env) task(name any) (any, error) {
 	x := e.entry
-	if s, ok := name.(string); ok && s != "" {
+	if s, ok := name.(string); ok && s != "" && (x == nil || x.task.name != s) {
 		i, ok := e.frame.newest[s]
 		if !ok {
 			return nil, nil

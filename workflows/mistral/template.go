@@ -164,7 +164,7 @@ type jinjaText struct {
 }
 
 func (j jinjaText) run(e *env) (any, error) {
-	v, err := j.t.Eval(&names{e, strings.Contains(j.src, "st2kv.")})
+	v, err := j.t.Eval(&names{e, strings.Contains(j.src, "st2kv."), strings.Contains(j.src, "decrypt_kv")})
 	if err == nil {
 		v, err = jinja.Native(v)
 	}
@@ -187,12 +187,27 @@ func foreign(err error) error {
 	return err
 }
 
-var jinjaEnv = jinja.New(jinja.OrquestaOptions(jinja.SharedFunctions(jinja.Hooks{})))
+var jinjaEnv = newJinjaEnv()
+
+// newJinjaEnv compiles the Jinja of all workflows. A text that names the filter
+// decrypt_kv has its datastore values opened as they are read.
+func newJinjaEnv() *jinja.Env {
+	o := jinja.OrquestaOptions(jinja.SharedFunctions(jinja.Hooks{}))
+	o.Filters["decrypt_kv"] = func(c *jinja.Call) (any, error) {
+		a, err := c.Bind("decrypt_kv", 1, "value")
+		if err != nil {
+			return nil, err
+		}
+		return a[0], nil
+	}
+	return jinja.New(o)
+}
 
 // names are what a Jinja text can name.
 type names struct {
 	e      *env
 	scopes bool // st2kv is used with dots
+	open   bool // values are decrypted
 }
 
 // Lookup gives a template the context and the functions that ask the run.
@@ -224,7 +239,7 @@ func (n *names) Lookup(name string) (any, bool, error) {
 		return fn(func([]any) (any, error) { return n.e.environment(), nil })
 	case "st2kv":
 		if n.scopes {
-			return &scopes{n.e}, true, nil
+			return &scopes{n.e, n.open}, true, nil
 		}
 		return fn(func(a []any) (any, error) { return n.e.lookup(a[0], value.Truth(a[1])) })
 	}
@@ -232,15 +247,18 @@ func (n *names) Lookup(name string) (any, bool, error) {
 }
 
 // scopes is st2kv with dots: st2kv.system.key, st2kv.user.key.
-type scopes struct{ e *env }
+type scopes struct {
+	e    *env
+	open bool
+}
 
 // Attr returns a scope.
 func (s *scopes) Attr(name string) (any, bool, error) {
 	switch name {
 	case "system":
-		return &keys{s.e, "system."}, true, nil
+		return &keys{s.e, "system.", s.open}, true, nil
 	case "user":
-		return &keys{s.e, ""}, true, nil
+		return &keys{s.e, "", s.open}, true, nil
 	}
 	return nil, false, nil
 }
@@ -248,11 +266,12 @@ func (s *scopes) Attr(name string) (any, bool, error) {
 type keys struct {
 	e      *env
 	prefix string
+	open   bool
 }
 
 // Attr returns the value of a key.
 func (k *keys) Attr(name string) (any, bool, error) {
-	v, err := k.e.lookup(k.prefix+name, false)
+	v, err := k.e.lookup(k.prefix+name, k.open)
 	return v, err == nil, err
 }
 
