@@ -144,6 +144,9 @@ type Runner struct {
 	// NoEffect says that running has no effect outside hayate (noop), so that an
 	// attempt may be repeated freely.
 	NoEffect bool `json:"no_effect,omitempty"`
+	// Callback says that the runner hands work over to somebody who ends the
+	// execution later, by Task.Callback.
+	Callback bool `json:"callback,omitempty"`
 	// Asserts says that the runner's own verdict proves something beyond "it ran"
 	// (an HTTP status, say), so a success counts as verified.
 	Asserts bool `json:"asserts,omitempty"`

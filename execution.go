@@ -22,7 +22,7 @@ const (
 	StatusAbandoned Status = "abandoned" // the worker was lost and what it did is unknown
 	StatusCanceling Status = "canceling"
 	StatusCanceled  Status = "canceled"
-	StatusPending   Status = "pending" // waits for a person
+	StatusPending   Status = "pending" // waits for a person, or for a callback
 	StatusPausing   Status = "pausing"
 	StatusPaused    Status = "paused"
 	StatusResuming  Status = "resuming"
@@ -226,6 +226,10 @@ type Task struct {
 	Env []string
 	// Secrets are texts that must not appear in any output.
 	Secrets []string
+	// Callback is a token by which somebody else may end the execution, once the
+	// runner has answered that it is pending; "" where the runner does not ask for
+	// one. It is bound to the attempt.
+	Callback string
 }
 
 // Stream names where a line of output came from.

@@ -56,6 +56,7 @@ func describedIn(raw []byte, file string) (known []runner) {
 		r.OutputSchema = n.Get("output_schema").JSON()
 		r.NoEffect, _ = n.Get("no_effect").Bool()
 		r.Asserts, _ = n.Get("asserts").Bool()
+		r.Callback, _ = n.Get("callback").Bool()
 		r.removed, _ = n.Get("removed").Str()
 		known = append(known, r)
 	}

@@ -20,7 +20,8 @@ const maxLineage = 16
 // Accept makes an event durable, decides on it, and hands what it leads to on to
 // the queue. When it returns without error the event is stored and will be
 // acted on, whatever happens to this process. An event without an id gets a
-// random one; an event that was accepted before gets the first receipt.
+// random one; an event that was accepted before gets the first receipt. AcceptedAt
+// is now, unless a queue has had it acknowledged before and says when.
 // ErrInvalid and ErrTooLarge name what is wrong; ErrBusy says to repeat later.
 func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 	if e.ID == "" {
@@ -36,7 +37,7 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 		r.metrics.rejected.Add(1)
 		return Receipt{}, fmt.Errorf("accept event %s: %d executions wait, the limit is %d: %w", e.ID, n, r.cfg.MaxBacklog, hayate.ErrBusy)
 	}
-	e.AcceptedAt = r.now()
+	e.AcceptedAt = r.acceptedAt(e.AcceptedAt)
 	// A sender who goes away now must not leave an event that is stored and waits
 	// for the sweeper: its way is gone to the end.
 	ctx = context.WithoutCancel(ctx)
@@ -59,6 +60,16 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 	}
 	r.dispatch(ctx, rc.Executions)
 	return rc, nil
+}
+
+// acceptedAt is when an event counts as accepted: when a queue acknowledged it, if
+// it did. A time that no queue can have is not believed.
+func (r *Router) acceptedAt(queued time.Time) time.Time {
+	now := r.now()
+	if queued.IsZero() || queued.After(now) || now.Sub(queued) > tombstones {
+		return now
+	}
+	return queued.UTC().Truncate(time.Microsecond)
 }
 
 // targetWorkflow is the target under which workflows are queued: they are not

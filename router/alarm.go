@@ -17,14 +17,19 @@ func (s *step) wake() time.Time {
 
 // alarm is when the first timer of the run comes, or its deadline, or the warning.
 func (s *step) alarm() time.Time {
-	var first time.Time
 	if s.x.Status.Completed() {
-		return first
+		return time.Time{}
 	}
-	for _, at := range s.own.Timers {
+	return s.own.first()
+}
+
+// first is the earliest of the run's timers, its warning and its deadline.
+func (o *ownState) first() time.Time {
+	var first time.Time
+	for _, at := range o.Timers {
 		first = earlier(first, at)
 	}
-	return earlier(earlier(first, s.own.Warn), s.own.Deadline)
+	return earlier(earlier(first, o.Warn), o.Deadline)
 }
 
 // earlier is the earlier of two times, of which a zero one is none.
@@ -35,7 +40,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// setAlarm arranges that the run is told of its next timer.
+// setAlarm arranges that the run is told of its next timer: in memory, or by the
+// queue where this process may stand still until then.
 func (r *Router) setAlarm(lr *liveRun, wake time.Time) {
 	if lr.timer != nil {
 		lr.timer.Stop()
@@ -45,6 +51,10 @@ func (r *Router) setAlarm(lr *liveRun, wake time.Time) {
 		return
 	}
 	id := lr.id
+	if r.cfg.Frozen {
+		r.wakeRun(context.Background(), id, wake)
+		return
+	}
 	lr.timer = time.AfterFunc(max(wake.Sub(r.now()), 0), func() {
 		if !r.closing.Load() {
 			r.tick(context.Background(), id)

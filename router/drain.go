@@ -82,7 +82,7 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 		}
 		last = ids
 		for _, x := range todo {
-			r.take(ctx, Delivery{QueueItem: QueueItem{Execution: x.ID, Target: TargetOf(x)}, Ack: ignored, Nack: notAgain}, atOnce)
+			r.take(ctx, Delivery{QueueItem: QueueItem{Execution: x.ID, Target: TargetOf(x)}, Ack: ignored, Nack: notAgain}, manner{record: atOnce})
 		}
 	}
 }

@@ -200,8 +200,12 @@ func (r *Router) stepAlone(ctx context.Context, lr *liveRun, t *told) error {
 			return err
 		}
 	}
-	return err
+	return fmt.Errorf("%w: %w", errContended, err)
 }
+
+// errContended says that others stepped the run again and again before a fact
+// could be told; it is a conflict too.
+var errContended = errors.New("the run keeps being stepped by others")
 
 // step gathers what a batch of facts leads to.
 type step struct {
@@ -514,10 +518,13 @@ func (s *step) commit(ctx context.Context) error {
 	if s.change.Run != nil {
 		lr.version++
 	}
-	fresh := s.own.Owed.since(lr.own.Owed)
+	fresh, newAlarm := s.own.Owed.since(lr.own.Owed), created || !s.alarm().Equal(lr.own.first())
 	lr.x, lr.own, lr.head = s.x, s.own, s.head
 	for _, report := range s.refused {
 		report()
+	}
+	if newAlarm || !s.r.cfg.Frozen {
+		s.r.setAlarm(lr, s.alarm())
 	}
 	s.aftermath(ctx, moved, fresh)
 	return nil
@@ -532,7 +539,6 @@ func (s *step) aftermath(ctx context.Context, moved bool, fresh *owed) {
 		lr.queue = append(lr.queue, s.failedAt...)
 		lr.mu.Unlock()
 	}
-	r.setAlarm(lr, s.alarm())
 	if !fresh.empty() {
 		o := *fresh
 		lr.after = append(lr.after, func(ctx context.Context) { r.pay(ctx, lr.id, o) })
@@ -558,7 +564,14 @@ func (s *step) aftermath(ctx context.Context, moved bool, fresh *owed) {
 // tellParent passes the end (or the pause) of a task on to its workflow. Where a
 // policy retries the task, the workflow hears of the retry instead.
 func (r *Router) tellParent(ctx context.Context, x *hayate.Execution) error {
-	f, err := childFact(x, x.Status, x.Result, r.now())
+	result := x.Result
+	if x.ResultRef != nil {
+		var err error
+		if result, err = r.readBlob(ctx, x.ResultRef.Hash); err != nil {
+			return fmt.Errorf("read result of execution %s: %w", x.ID, err)
+		}
+	}
+	f, err := childFact(x, x.Status, result, r.now())
 	if err != nil {
 		return err
 	}

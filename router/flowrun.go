@@ -335,33 +335,41 @@ func (r *Router) readBlob(ctx context.Context, hash string) ([]byte, error) {
 	return io.ReadAll(rd)
 }
 
-// tick tells a run of its timers that have come, and of its deadline.
+// tick tells a run of its timers that have come, and of its deadline; where that
+// fails, the sweeper does it again.
 func (r *Router) tick(ctx context.Context, id hayate.ExecutionID) {
+	if err := r.fireTimers(ctx, id); err != nil {
+		r.log.Warn("run not told of its timers, the sweeper will", "run_id", id, "err", err)
+	}
+}
+
+// fireTimers tells a run of its timers that have come. Without any it is cheap.
+func (r *Router) fireTimers(ctx context.Context, id hayate.ExecutionID) error {
 	st, err := r.store.Run(ctx, id)
 	if err != nil {
-		r.log.Warn("timers of run not read", "run_id", id, "err", err)
-		return
+		return fmt.Errorf("read timers of run %s: %w", id, err)
 	}
 	var own ownState
 	if err := json.Unmarshal(st.Entries[ownEntry], &own); err != nil {
-		r.log.Error("timers of run not read", "run_id", id, "err", err)
-		return
+		return fmt.Errorf("read timers of run %s: %v: %w", id, err, hayate.ErrInvalid)
 	}
 	if !own.Owed.empty() {
 		r.pay(ctx, id, *own.Owed)
 	}
 	at := r.now()
+	var errs []error
 	for key, due := range own.Timers {
 		if due.After(at) {
 			continue
 		}
 		if err := r.tell(ctx, id, &told{fact: workflows.Fact{Kind: workflows.TimerDue, At: at, Timer: key}}); err != nil {
-			r.log.Warn("run not told of its timer, the sweeper will", "run_id", id, "timer", key, "err", err)
+			errs = append(errs, fmt.Errorf("timer %s of run %s: %w", key, id, err))
 		}
 	}
 	if err := r.checkDeadline(ctx, id, own.due, at); err != nil {
-		r.log.Warn("deadline not enforced, the sweeper will", "run_id", id, "err", err)
+		errs = append(errs, fmt.Errorf("deadline of run %s: %w", id, err))
 	}
+	return errors.Join(errs...)
 }
 
 // tellChildren passes a wish on to the children of a run that still run.

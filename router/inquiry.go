@@ -158,7 +158,7 @@ func (r *Router) expireInquiries(ctx context.Context) error {
 
 // asked emits StackStorm's inquiry trigger for a new question, if a rule waits for it.
 func (r *Router) asked(ctx context.Context, x *hayate.Execution, at time.Time, question json.RawMessage) {
-	if !r.cat.Load().inquiryTrigger {
+	if x.Runner != runnerInquirer || !r.cat.Load().inquiryTrigger {
 		return
 	}
 	var q Inquiry

@@ -65,6 +65,10 @@ type Config struct {
 	// NoUpkeep says that this process begins no workflows, sweeps and purges nothing:
 	// others do.
 	NoUpkeep bool
+	// Frozen says that this process stands still, or ends, between the calls of its
+	// methods, as a function does: Run is not used, and wakes of runs are put into
+	// the queue rather than kept in memory. Somebody must call Tick now and then.
+	Frozen bool
 	// User is who executions of rules run as. Default "stanley", as in StackStorm.
 	User string
 	// Lease is how long an attempt may go without a heartbeat. Default 30 s.

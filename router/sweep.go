@@ -208,6 +208,9 @@ func (r *Router) sweep(ctx context.Context, stale time.Duration) (more bool, err
 	if err := r.wakeRules(ctx); err != nil {
 		errs = append(errs, err)
 	}
+	if err := r.expireCallbacks(ctx); err != nil {
+		errs = append(errs, err)
+	}
 	return more, errors.Join(errs...)
 }
 
@@ -225,17 +228,22 @@ func (r *Router) keepAlive(ctx context.Context) error {
 			// Draining: leases must be held until the last attempt has ended.
 			pause(run, min(every, 100*time.Millisecond))
 		}
-		for _, h := range r.active.holds() {
-			at := r.now()
-			sig, err := r.store.Heartbeat(run, h, at.Add(r.cfg.Lease))
-			switch {
-			case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
-				r.active.lose(h)
-			case err != nil:
-				r.log.Warn("heartbeat not stored", "execution_id", h.Execution, "err", err)
-			case sig.Cancel:
-				r.active.cancel(h.Execution)
-			}
+		r.heartbeats(run)
+	}
+}
+
+// heartbeats extends the lease of each attempt of this process once.
+func (r *Router) heartbeats(ctx context.Context) {
+	for _, h := range r.active.holds() {
+		at := r.now()
+		sig, err := r.store.Heartbeat(ctx, h, at.Add(r.cfg.Lease))
+		switch {
+		case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
+			r.active.lose(h)
+		case err != nil:
+			r.log.Warn("heartbeat not stored", "execution_id", h.Execution, "err", err)
+		case sig.Cancel:
+			r.active.cancel(h.Execution)
 		}
 	}
 }

@@ -111,3 +111,39 @@ func (r *Router) CheckToken(ctx context.Context, secret string) (string, error) 
 	}
 	return "", fmt.Errorf("the token is unknown or was revoked: %w", hayate.ErrDenied)
 }
+
+// AdmitToken registers a token that was made elsewhere and is given to this
+// process as a setting, in place of the one that was admitted under the same note
+// before. Admitted already, it costs one read.
+func (r *Router) AdmitToken(ctx context.Context, secret, user, note string) error {
+	const shortest = 16
+	if len(secret) < shortest || user == "" || note == "" {
+		return fmt.Errorf("admit token: it needs a user, a note and at least %d characters: %w", shortest, hayate.ErrInvalid)
+	}
+	hash := tokenHash(secret)
+	docs, _, err := r.registry.List(ctx, registryToken, 0)
+	if err != nil {
+		return fmt.Errorf("admit token: %w", err)
+	}
+	var old []DocumentKey
+	for _, d := range docs {
+		if d.Ref == hash {
+			return nil
+		}
+		var t Token
+		if json.Unmarshal(d.Body, &t) == nil && t.Note == note {
+			old = append(old, d.DocumentKey)
+		}
+	}
+	body, err := json.Marshal(Token{ID: hash[:16], User: user, Note: note, Created: r.now()})
+	if err != nil {
+		return fmt.Errorf("admit token: %w", err)
+	}
+	if _, err := r.registry.Put(ctx, Document{DocumentKey: DocumentKey{Kind: registryToken, Ref: hash}, Body: body}); err != nil {
+		return fmt.Errorf("admit token: %w", err)
+	}
+	if _, err := r.registry.Delete(ctx, old...); err != nil {
+		return fmt.Errorf("admit token: revoke the one before: %w", err)
+	}
+	return nil
+}

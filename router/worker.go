@@ -28,8 +28,17 @@ func (r *Router) work(ctx context.Context) error {
 			}
 			continue
 		}
-		r.take(ctx, d, r.finish)
+		r.take(ctx, d, manner{record: r.finish})
 	}
+}
+
+// manner is how an attempt is performed.
+type manner struct {
+	// record has a result recorded, here or beside the caller.
+	record func(func())
+	// until, where it is set, stops the attempt with its end, as the end of the
+	// process would; nil: only the process's own end does.
+	until context.Context //nolint:containedctx // an argument, handed on at once
 }
 
 // pause waits, and says whether ctx is still alive.
@@ -46,7 +55,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 
 // take claims a delivered execution and performs it. What happens to an attempt
 // that has begun is not undone by the end of ctx: it is drained.
-func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
+func (r *Router) take(ctx context.Context, d Delivery, how manner) {
 	run := context.WithoutCancel(ctx)
 	if d.Target == targetWorkflow {
 		r.takeRun(run, d)
@@ -80,7 +89,10 @@ func (r *Router) take(ctx context.Context, d Delivery, record func(func())) {
 		r.active.end(hold)
 		return
 	}
-	r.perform(run, act, &x, record)
+	if how.until != nil {
+		defer context.AfterFunc(how.until, func() { act.cancel(errStopped) })()
+	}
+	r.perform(run, act, &x, how.record)
 }
 
 // inTime says whether an attempt may begin. Where the claim and what followed it
@@ -125,23 +137,29 @@ func (r *Router) refused(ctx context.Context, d Delivery, at time.Time) {
 	}
 }
 
-// takeRun begins the run of a delivered workflow.
+// takeRun does what a router is wanted for: it begins the run of a workflow that
+// waits, tells a run that has begun of the timers that have come, and a run whose
+// task has ended of that. Which of them is seen from the execution, so that a
+// delivery that comes twice or late does no harm.
 func (r *Router) takeRun(ctx context.Context, d Delivery) {
 	if !r.admit(ctx, d) {
 		return
 	}
 	x, err := r.Execution(ctx, d.Execution)
-	if err == nil && !x.Status.Claimable() {
-		err = hayate.ErrConflict
-	}
-	if err == nil {
+	switch {
+	case err != nil:
+	case isWorkflow(x.Runner) && x.Status.Claimable():
 		err = r.beginRun(ctx, &x)
+	case isWorkflow(x.Runner) && !x.Status.Completed():
+		err = r.fireTimers(ctx, x.ID)
+	case x.Status.Completed():
+		err = r.follow(ctx, &x)
 	}
 	switch {
 	case err == nil, errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound):
 		r.settle(ctx, d)
 	default:
-		r.log.Error("begin workflow", "execution_id", d.Execution, "err", err)
+		r.log.Error("step workflow", "execution_id", d.Execution, "err", err)
 		if err := d.Nack(ctx, time.Second); err != nil {
 			r.log.Warn("task not given back, the sweeper will", "execution_id", d.Execution, "err", err)
 		}
@@ -254,8 +272,12 @@ func (r *Router) task(ctx context.Context, x *hayate.Execution, b *boundAction) 
 			}
 			continue
 		}
+		callback, err := r.callbackToken(x, b)
+		if err != nil {
+			return hayate.Task{}, err
+		}
 		return hayate.Task{
-			Execution: x.ID, Attempt: x.Attempt, Action: b.Action, RunnerParameters: final.Runner, Parameters: final.Action,
+			Callback: callback, Execution: x.ID, Attempt: x.Attempt, Action: b.Action, RunnerParameters: final.Runner, Parameters: final.Action,
 			PackDir: b.dir, Context: x.Context, Timeout: x.Timeout, Pipefail: b.pipefail, IdempotencyKey: string(x.ID),
 			Env: taskEnv(x, b), Secrets: final.Secrets,
 		}, nil
@@ -319,7 +341,17 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 	if ended := r.wouldRetry(ctx, x, &c); ended != nil {
 		t.instead = r.retryOf(ended, c.At)
 	}
-	return r.tell(ctx, x.Parent, t)
+	err = r.tell(ctx, x.Parent, t)
+	if !errors.Is(err, errContended) {
+		return err
+	}
+	// So many tasks of the run end at once that this one does not get its turn. Its
+	// result is stored by itself, and whoever steps runs hears of it.
+	if err := r.store.Complete(ctx, c); err != nil {
+		return err
+	}
+	r.wakeRun(ctx, x.ID, time.Time{})
+	return nil
 }
 
 // wouldRetry is a task as this end leaves it, where a policy might make a retry

@@ -25,6 +25,7 @@ import (
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/runners/all"
+	runneraws "github.com/hayate-run/hayate/runners/aws"
 	"github.com/hayate-run/hayate/runners/shell"
 )
 
@@ -76,7 +77,7 @@ func newRouter(s settings.Settings, n *node, log *slog.Logger) (*router.Router, 
 		Secrets: n.secrets, Log: log, SoleOwner: !n.shared, SharedQueue: n.broker != nil, NoUpkeep: !n.has("router"),
 		Workers: workers, Targets: targets, Lease: s.Lease, MaxBacklog: s.MaxBacklog,
 		MaxEvent: s.MaxEvent, Retention: retention, RetainCount: s.RetainCount,
-		Runners:     all.New(all.Config{Version: version}),
+		Runners:     all.New(all.Config{Version: version, AWS: runneraws.Config{Session: awsSession, CallbackURL: s.CallbackURL}}),
 		RunnerTypes: packs.Runners(),
 		Spare:       n.spare,
 		OnLost: func(x hayate.Execution) {

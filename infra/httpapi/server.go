@@ -14,6 +14,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/normalize/signature"
 	"github.com/hayate-run/hayate/router/remote"
 )
 
@@ -75,16 +76,7 @@ type Problems struct {
 }
 
 // Signature says how the requests to a webhook are authenticated.
-type Signature struct {
-	// Kind is github, gitea, gitlab, bitbucket, circleci, pagerduty, slack,
-	// standard (standardwebhooks.com), token or hmac.
-	Kind     string
-	Secret   []byte
-	Header   string // for token and hmac: the header that carries it
-	Hash     string // for hmac: sha1, sha256 (default) or sha512
-	Prefix   string // for hmac: what stands before the digest
-	Encoding string // for hmac: hex (default) or base64
-}
+type Signature = signature.Method
 
 // Server answers HTTP requests. It starts nothing; an http.Server calls it.
 type Server struct {
@@ -136,6 +128,7 @@ func (s *Server) routes() {
 	s.mux.HandleFunc("GET /{$}", s.welcome)
 
 	s.mux.HandleFunc("POST /v1/worker", s.postWorker)
+	s.mux.HandleFunc("POST /v1/callbacks", s.postCallback)
 	h("POST /v1/events", s.postEvents)
 	h("GET /v1/events", s.listEvents)
 	h("GET /v1/events/{id}", s.getEvent)

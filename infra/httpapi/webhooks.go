@@ -13,7 +13,6 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/router/normalize"
-	"github.com/hayate-run/hayate/router/normalize/signature"
 	"github.com/hayate-run/hayate/rules"
 )
 
@@ -54,7 +53,7 @@ func (s *Server) postWebhook(w http.ResponseWriter, r *http.Request) error {
 			if header == nil {
 				header = func(string) string { return "" }
 			}
-			if err := c.check(header, n.Body, s); err != nil {
+			if err := c.Check(header, n.Body, s.Now()); err != nil {
 				return fmt.Errorf("a payload of %s must be signed: %w", source, errors.Join(err, errUnauthorized))
 			}
 			return nil
@@ -81,37 +80,11 @@ func (s *Server) checkSignature(r *http.Request, hint string, body []byte) error
 	if !ok {
 		return nil
 	}
-	if err := c.check(r.Header.Get, body, s); err != nil {
+	if err := c.Check(r.Header.Get, body, s.Now()); err != nil {
 		s.Log.Warn("webhook refused", "webhook", hint, "err", err)
 		return fmt.Errorf("webhook %s: %w", hint, errors.Join(err, errUnauthorized))
 	}
 	return nil
-}
-
-func (c *Signature) check(h func(string) string, body []byte, s *Server) error {
-	switch c.Kind {
-	case "github":
-		return signature.GitHub(c.Secret, body, h("X-Hub-Signature-256"))
-	case "gitea":
-		return signature.Gitea(c.Secret, body, h("X-Gitea-Signature"))
-	case "gitlab":
-		return signature.Token(c.Secret, h("X-Gitlab-Token"))
-	case "bitbucket":
-		return signature.Bitbucket(c.Secret, body, h("X-Hub-Signature"))
-	case "circleci":
-		return signature.CircleCI(c.Secret, body, h("Circleci-Signature"))
-	case "pagerduty":
-		return signature.PagerDuty(c.Secret, body, h("X-PagerDuty-Signature"))
-	case "slack":
-		return signature.Slack(c.Secret, body, h("X-Slack-Request-Timestamp"), h("X-Slack-Signature"), s.Now(), signature.DefaultTolerance)
-	case "standard":
-		return signature.Webhook(c.Secret, body, h("webhook-id"), h("webhook-timestamp"), h("webhook-signature"), s.Now(), signature.DefaultTolerance)
-	case "token":
-		return signature.Token(c.Secret, h(c.Header))
-	case "hmac":
-		return signature.HMAC(signature.Scheme{Algorithm: c.Hash, Prefix: c.Prefix, Encoding: c.Encoding}, c.Secret, body, h(c.Header))
-	}
-	return fmt.Errorf("unknown kind of signature %q: %w", c.Kind, hayate.ErrDenied)
 }
 
 // droppedHeaders are not part of a webhook's payload, as in StackStorm.

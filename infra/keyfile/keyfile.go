@@ -50,6 +50,16 @@ func Open(path string) (*Secrets, error) {
 	return &Secrets{path: path, ring: ring}, nil
 }
 
+// Parse returns the secrets of a key file's text, as it comes out of a store of
+// secrets. They cannot be rotated here. ErrInvalid says that it is none.
+func Parse(text []byte) (*Secrets, error) {
+	ring, err := seal.ParseRing(text)
+	if err != nil {
+		return nil, fmt.Errorf("key ring: %w", kind(err))
+	}
+	return &Secrets{ring: ring}, nil
+}
+
 // read reads a file that nobody of the forbidden mode bits may read.
 func read(path string, forbidden fs.FileMode) ([]byte, error) {
 	fi, err := os.Stat(path)
@@ -145,6 +155,9 @@ func kind(err error) error {
 func (s *Secrets) Rotate() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.path == "" {
+		return "", fmt.Errorf("rotate keys: they lie in no file; rotate them where they are kept: %w", hayate.ErrInvalid)
+	}
 	k, err := seal.NewKey(rand.Reader)
 	if err != nil {
 		return "", fmt.Errorf("rotate %s: %w", s.path, err)

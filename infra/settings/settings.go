@@ -38,6 +38,7 @@ type Settings struct {
 	WebhookOrigins []string
 	SNSTopics      []string
 	SNSUnsigned    bool
+	CallbackURL    string
 	TLSCert        string
 	TLSKey         string
 	Watch          bool
@@ -88,7 +89,7 @@ func List() []Setting {
 		{"packs", "", "folders of packs, joined by commas; each pack is a subfolder with a pack.yaml", list(func(s *Settings) *[]string { return &s.Packs })},
 		{"configs", "", "folder of the packs' configurations: PACK.yaml each", text(func(s *Settings) *string { return &s.Configs })},
 		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", address(func(s *Settings) *string { return &s.Listen })},
-		{"shipped", "core", "packs of the binary to register, joined by commas: core, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
+		{"shipped", "core", "packs of the binary to register, joined by commas: core, aws, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
 		{"watch", "true", "reload packs when their files change", boolean(func(s *Settings) *bool { return &s.Watch })},
 		{"log-level", "info", "least level to log: debug, info, warn, error", oneOf(func(s *Settings) *string { return &s.LogLevel }, "debug", "info", "warn", "error")},
 		{"log-format", "text", "form of the log: text or json", oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
@@ -117,6 +118,7 @@ func List() []Setting {
 		{"keys", "", "file of the keys that seal secrets; processes that share a store need the same. Default: keys in the data directory", text(func(s *Settings) *string { return &s.Keys })},
 		{"ready-delay", "0s", "time between /readyz turning and the end of service when the server stops, for load balancers to notice", duration(func(s *Settings) *time.Duration { return &s.ReadyDelay }, 0)},
 		{"worker-lease", "15m", "time for which a worker of hayate worker may be silent before it counts as lost; a RabbitMQ that is away does not count", duration(func(s *Settings) *time.Duration { return &s.WorkerLease }, time.Second)},
+		{"callback-url", "", "address that is told to functions which are to call back: this server's /v1/callbacks, as they reach it", text(func(s *Settings) *string { return &s.CallbackURL })},
 		{"tls-cert", "", "file of the certificate to serve HTTPS with", text(func(s *Settings) *string { return &s.TLSCert })},
 		{"tls-key", "", "file of the certificate's key", text(func(s *Settings) *string { return &s.TLSKey })},
 	}

@@ -22,6 +22,9 @@ type Options struct {
 	MaxBytes         int    // default 4 MiB
 	MaxDepth         int    // default 100, aliases expanded
 	MaxValues        int    // default 1 000 000, aliases expanded
+	// Tags are tags of one's own that stand for a mapping with that one key, as
+	// !Ref X of CloudFormation's templates stands for {Ref: X}.
+	Tags map[string]string
 }
 
 // The default bounds.
@@ -209,6 +212,9 @@ func (r *reader) node(y *yaml.Node, depth int) (*Node, error) {
 	if y.Kind == yaml.AliasNode {
 		return r.alias(y, depth)
 	}
+	if key, ok := r.Tags[y.Tag]; ok && y.Style&yaml.TaggedStyle != 0 {
+		return r.tagged(key, y, depth)
+	}
 	if y.Anchor != "" {
 		r.nodes[y] = nil
 	}
@@ -231,6 +237,24 @@ func (r *reader) node(y *yaml.Node, depth int) (*Node, error) {
 	if y.Anchor != "" {
 		r.nodes[y] = n
 	}
+	return n, nil
+}
+
+// tagged reads a value with a tag that stands for a mapping of one key. Such a
+// value cannot be repeated by an alias.
+func (r *reader) tagged(key string, y *yaml.Node, depth int) (*Node, error) {
+	bare := *y
+	bare.Style &^= yaml.TaggedStyle
+	bare.Tag, bare.Anchor = "", ""
+	value, err := r.node(&bare, depth+1)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{kind: Mapping, line: int32(y.Line), column: int32(y.Column), height: 1, size: 1}
+	name := &Node{kind: String, text: key, line: n.line, column: n.column, height: 1, size: 1}
+	n.entries = []Entry{{name, value}}
+	n.add(name)
+	n.add(value)
 	return n, nil
 }
 

@@ -231,3 +231,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestTagsOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	o := yamldoc.Options{Tags: map[string]string{"!Ref": "Ref", "!Join": "Fn::Join", "!Number": "n"}}
+	n, ds := yamldoc.Parse([]byte("a: !Ref Queue\nb: !Join ['', [x, !Ref Y]]\nc: !Number {n: 1}\n"), o)
+	if len(ds) != 0 {
+		t.Fatalf("findings: %v", ds)
+	}
+	if got, want := string(n.JSON()), `{"a":{"Ref":"Queue"},"b":{"Fn::Join":["",["x",{"Ref":"Y"}]]},"c":{"n":{"n":1}}}`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if _, ds := yamldoc.Parse([]byte("a: !Other x\n"), o); len(ds) != 1 {
+		t.Errorf("a tag that is not listed gave %v, want one finding", ds)
+	}
+}

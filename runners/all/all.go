@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/runners/aws"
 	"github.com/hayate-run/hayate/runners/http"
 	"github.com/hayate-run/hayate/runners/inquirer"
 	"github.com/hayate-run/hayate/runners/noop"
@@ -13,6 +14,7 @@ import (
 // Config is what runners want to know of the process that links them.
 type Config struct {
 	Version string // of hayate, as it introduces itself to servers
+	AWS     aws.Config
 }
 
 // New returns one of each runner.
@@ -22,5 +24,6 @@ func New(c Config) []router.Runner {
 		inquirer.New(),
 		shell.New(shell.Config{}),
 		http.New(http.Config{Version: c.Version}),
+		aws.New(c.AWS),
 	}
 }

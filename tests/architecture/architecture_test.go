@@ -77,6 +77,7 @@ func TestABrokenRuleIsSeen(t *testing.T) {
 			_, got[i], _ = strings.Cut(got[i], ": ")
 		}
 	}
+	got = slices.Compact(got) // what is said of each exception is said once
 	if !slices.Equal(got, want) {
 		t.Errorf("said of testdata/broken.txtar:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}

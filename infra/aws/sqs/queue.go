@@ -240,21 +240,47 @@ func (q *Queue) Depth() int {
 	return int(q.depth.Load())
 }
 
+// waitingTimeout bounds how long Waiting asks.
+const waitingTimeout = 3 * time.Second
+
+// Waiting says how many items SQS holds for a target, those delayed and those in
+// somebody's hands included, and whether that is known. SQS counts roughly.
+func (q *Queue) Waiting(target string) (int, bool) {
+	url, ok := q.c.URLs[target]
+	if !ok {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), waitingTimeout)
+	defer cancel()
+	n, err := q.count(ctx, url, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesDelayed,
+		types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)
+	return int(n), err == nil
+}
+
+// count sums counts of a queue of SQS.
+func (q *Queue) count(ctx context.Context, url string, names ...types.QueueAttributeName) (total int64, err error) {
+	out, err := q.c.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
+	if err != nil {
+		return 0, fmt.Errorf("count what waits in %s: %w", url, kind(err))
+	}
+	for _, name := range names {
+		total += number(out.Attributes[string(name)])
+	}
+	return total, nil
+}
+
 func (q *Queue) askDepth() {
 	ctx, stop := q.untilClosed()
 	defer stop()
 	defer func() { q.asked.Store(q.c.Now().UnixNano()) }()
 	total := int64(0)
-	names := []types.QueueAttributeName{types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesDelayed}
 	for _, url := range q.c.URLs {
-		out, err := q.c.Client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &url, AttributeNames: names})
+		n, err := q.count(ctx, url, types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesDelayed)
 		if err != nil {
 			q.c.Log.Warn("depth of queue not known", "queue", url, "err", err)
 			return
 		}
-		for _, name := range names {
-			total += number(out.Attributes[string(name)])
-		}
+		total += n
 	}
 	q.depth.Store(total)
 }
