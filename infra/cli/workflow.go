@@ -2,10 +2,13 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hayate-run/hayate/packs/lint"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/workflows"
 )
@@ -18,7 +21,9 @@ func (a *app) workflowCommand() *cobra.Command {
 
 func (a *app) workflowInspect() *cobra.Command {
 	var runner string
-	c := &cobra.Command{Use: "inspect FILE...", Short: "check definitions without a server; exit code 1 says that something is wrong", Args: atLeast(1)}
+	c := &cobra.Command{Use: "inspect FILE...", Short: "check definitions without a server; exit code 1 says that something is wrong", Args: atLeast(1),
+		Long: "Checks definitions as StackStorm's inspection does, and whether the actions that they call exist and take what they are given:\n" +
+			"those of core, and where a file lies in a pack, of this pack and of the packs beside it. An action of another pack is a warning."}
 	runnerFlag(c, &runner)
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		bad := 0
@@ -32,7 +37,18 @@ func (a *app) workflowInspect() *cobra.Command {
 				return err
 			}
 			ps := router.InspectWorkflow(d, text)
+			known, err := packsAround(name)
+			if err != nil {
+				return err
+			}
+			wrong, foreign := lint.Contents(known, d, text)
+			for _, p := range wrong {
+				ps = append(ps, router.WorkflowProblem{Type: p.Category, Problem: p})
+			}
 			bad += len(ps)
+			for _, p := range foreign {
+				a.say("%s", strings.Replace(problemLine(name, p), ": content: ", ": warning: ", 1))
+			}
 			if a.output == "json" {
 				if err := a.printJSON(mustJSON(ps)); err != nil {
 					return err
@@ -50,6 +66,26 @@ func (a *app) workflowInspect() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// packsAround are the pack that a file lies in, and the packs beside it; none where
+// it lies in no pack.
+func packsAround(file string) ([]lint.Pack, error) {
+	if file == "-" {
+		return nil, nil
+	}
+	abs, err := filepath.Abs(file)
+	if err != nil {
+		return nil, err
+	}
+	for dir := filepath.Dir(abs); ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
+			return readPacks([]string{filepath.Dir(dir)})
+		}
+		if dir == filepath.Dir(dir) {
+			return nil, nil
+		}
+	}
 }
 
 // runnerFlag adds the flag that names a definition's dialect.

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,37 +16,73 @@ import (
 func (l *linter) workflow(a *hayate.Action, src []byte) {
 	file := path.Join("actions", a.EntryPoint)
 	_, problems := workflows.Parse(a.Runner, a.EntryPoint, src, workflows.Options{Known: []string{"st2", "parent"}})
-	foreign := map[string]bool{}
-	problems = append(problems, workflows.Contents(a.Runner, src, func(ref string) (hayate.Parameters, bool) {
+	content, foreign := l.contents(a.Runner, src)
+	locate(src, problems)
+	for _, p := range append(problems, content...) {
+		d := packs.Diagnostic{File: l.p.path(file), Line: p.Line, Column: p.Column, Severity: packs.Error, Code: "workflow-" + p.Category, Message: p.Message}
+		l.found = append(l.found, d)
+	}
+	for _, p := range foreign {
+		l.found = append(l.found, packs.Diagnostic{File: l.p.path(file), Line: p.Line, Column: p.Column, Severity: packs.Warning, Code: "unknown-action", Message: p.Message})
+	}
+}
+
+// Contents checks what a definition asks of actions against those of the packs, and
+// of core. Foreign are references to packs that are not among them: these may be
+// right.
+func Contents(known []Pack, dialect string, text []byte) (wrong, foreign []workflows.Problem) {
+	return newLinter(known, nil).contents(dialect, text)
+}
+
+func (l *linter) contents(dialect string, text []byte) (wrong, foreign []workflows.Problem) {
+	absent := map[string]bool{}
+	all := workflows.Contents(dialect, text, func(ref string) (hayate.Parameters, bool) {
 		act := l.actions[hayate.Ref(ref)]
 		if act == nil {
-			foreign[ref] = !l.packs[hayate.Ref(ref).Pack()]
+			absent[ref] = true
 			return nil, false
 		}
 		return l.all(act), true
-	})...)
-	if len(problems) == 0 {
-		return
+	})
+	locate(text, all)
+	refs := make([]string, 0, len(absent))
+	for ref := range absent {
+		refs = append(refs, ref)
 	}
-	doc, _ := yamldoc.Parse(src, yamldoc.Options{})
+	slices.Sort(refs)
+	for _, p := range all {
+		i := slices.IndexFunc(refs, func(ref string) bool { return strings.Contains(p.Message, strconv.Quote(ref)) })
+		if i < 0 {
+			wrong = append(wrong, p)
+			continue
+		}
+		p.Message = "there is no action " + strconv.Quote(refs[i])
+		if l.packs[hayate.Ref(refs[i]).Pack()] {
+			p.Message += yamldoc.Suggest(refs[i], l.names)
+			wrong = append(wrong, p)
+		} else {
+			p.Message += ": its pack is not among those looked at" + yamldoc.Suggest(refs[i], l.names)
+			foreign = append(foreign, p)
+		}
+	}
+	return wrong, foreign
+}
+
+// locate gives problems the place in the text that their path leads to, where they
+// have none.
+func locate(text []byte, problems []workflows.Problem) {
+	var doc *yamldoc.Node
 	for i := range problems {
 		p := &problems[i]
-		d := packs.Diagnostic{File: l.p.path(file), Line: p.Line, Column: p.Column, Severity: packs.Error, Code: "workflow-" + p.Category, Message: p.Message}
-		if n := place(doc, steps(p.SpecPath)); d.Line == 0 && n != nil {
-			d.Line, d.Column = n.Line(), n.Column()
+		if p.Line > 0 {
+			continue
 		}
-		for ref, is := range foreign {
-			if p.Category != "content" || !strings.Contains(p.Message, strconv.Quote(ref)) {
-				continue
-			}
-			d.Code, d.Message = "unknown-action", "there is no action "+strconv.Quote(ref)
-			if is {
-				d.Severity = packs.Warning
-				d.Message += ": its pack is not among those looked at"
-			}
-			d.Message += yamldoc.Suggest(ref, l.names)
+		if doc == nil {
+			doc, _ = yamldoc.Parse(text, yamldoc.Options{}) // what is wrong with it is among the problems
 		}
-		l.found = append(l.found, d)
+		if n := place(doc, steps(p.SpecPath)); n != nil {
+			p.Line, p.Column = n.Line(), n.Column()
+		}
 	}
 }
 
