@@ -78,19 +78,11 @@ const Structured = "application/cloudevents+json"
 // Post sends an event; an error says that no answer came, and anything but 202 is
 // left to the caller.
 func (s *Server) Post(body []byte) (status int, a Accepted, err error) {
-	res, err := s.client.Post(s.URL+"/v1/events", Structured, bytes.NewReader(body))
-	if err != nil {
-		return 0, a, err
+	r, err := s.Try(http.MethodPost, "/v1/events", body, "Content-Type", Structured)
+	if err != nil || r.Status != http.StatusAccepted {
+		return r.Status, a, err
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	if err != nil {
-		return 0, a, err
-	}
-	if res.StatusCode != http.StatusAccepted {
-		return res.StatusCode, a, nil
-	}
-	return res.StatusCode, a, json.Unmarshal(b, &a)
+	return r.Status, a, json.Unmarshal(r.Body, &a)
 }
 
 // Send sends an event that must be accepted.
@@ -125,6 +117,9 @@ func (s *Server) Try(method, path string, body []byte, header ...string) (Reply,
 	req, err := http.NewRequest(method, s.URL+path, bytes.NewReader(body))
 	if err != nil {
 		return Reply{}, err
+	}
+	if s.Token != "" {
+		req.Header.Set("X-Auth-Token", s.Token)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		if header[i] == "Host" {

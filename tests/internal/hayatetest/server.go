@@ -43,6 +43,7 @@ type Server struct {
 	Addr    string        // host:port
 	URL     string        // http://host:port
 	Startup time.Duration // from starting the process to its saying that it serves
+	Token   string        // sent with each request, where it is not empty
 
 	cmd    *exec.Cmd
 	client *http.Client
@@ -77,6 +78,11 @@ func Start(t testing.TB, o Options) *Server {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// At is a server that somebody else has started.
+func At(url, token string) *Server {
+	return &Server{URL: strings.TrimRight(url, "/"), Token: token, client: newClient()}
 }
 
 // TryStart is Start for a server that may refuse: the error holds all it printed.
@@ -263,5 +269,5 @@ func (s *Server) CPU(t testing.TB) time.Duration {
 // CLI runs one command of the command line against the server.
 func (s *Server) CLI(t testing.TB, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	return Run(t, append([]string{"HAYATE_SERVER=" + s.URL}, s.Env...), args...)
+	return Run(t, append([]string{"HAYATE_SERVER=" + s.URL, "HAYATE_TOKEN=" + s.Token}, s.Env...), args...)
 }
