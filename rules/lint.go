@@ -92,6 +92,7 @@ func (l *linter) lint(r *hayate.Rule) {
 	}
 	if c.filters != nil {
 		l.filter(c.filters, []string{"filters"})
+		l.attributes(&c)
 	}
 	if len(bad) == 0 {
 		l.duplicate(r)
@@ -333,6 +334,36 @@ func (l *linter) filter(f *filter, at []string) {
 	for i := range f.of {
 		l.filter(&f.of[i], append(slices.Clip(at), fmt.Sprint(i)))
 	}
+}
+
+// attributes looks for filters that contradict each other, or the trigger, on an
+// attribute: all of the list must hold.
+func (l *linter) attributes(c *compiled) {
+	type wanted struct{ text, by string }
+	exact := map[pathID]wanted{}
+	if c.typed {
+		exact[c.typ.path] = wanted{c.typ.alts[0].text, "the trigger"}
+	}
+	each := func(f func(i int, a *alternative, p pathID)) {
+		for i := range c.filters.of {
+			for k := range c.filters.of[i].preds {
+				if p := &c.filters.of[i].preds[k]; p.path != noPath && len(p.alts) == 1 {
+					f(i, &p.alts[0], p.path)
+				}
+			}
+		}
+	}
+	each(func(i int, a *alternative, p pathID) {
+		if _, has := exact[p]; !has && a.op == opString {
+			exact[p] = wanted{a.text, fmt.Sprintf("filter %d", i+1)}
+		}
+	})
+	each(func(i int, a *alternative, p pathID) {
+		var v view
+		if want, has := exact[p]; has && !v.textHolds(a, bytesOf(want.text)) {
+			l.add(SeverityWarning, "contradiction", "", []string{"filters", fmt.Sprint(i)}, "never holds together with %s: that wants %s", want.by, quote(want.text))
+		}
+	})
 }
 
 // duplicate notices rules with the same trigger and conditions.

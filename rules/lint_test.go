@@ -42,6 +42,9 @@ func TestLintFinds(t *testing.T) {
 		{"exclusive conditions", pat(`{"$and":[{"a":["x"]},{"a":[{"prefix":"y"}]}]}`), "contradiction: two conditions"},
 		{"conditions that meet", pat(`{"$and":[{"a":["xy"]},{"a":[{"prefix":"x"}]}]}`), ""},
 		{"a mixed chain", hayate.Rule{Filters: json.RawMessage(`[{"sql":"a AND b OR c"}]`)}, "ambiguous: AND, OR"},
+		{"a filter against the trigger", hayate.Rule{Trigger: hayate.Trigger{Type: "a.b"}, Filters: json.RawMessage(`[{"prefix":{"type":"x."}}]`)}, `contradiction: never holds together with the trigger: that wants "a.b"`},
+		{"a filter that fits the trigger", hayate.Rule{Trigger: hayate.Trigger{Type: "a.b"}, Filters: json.RawMessage(`[{"prefix":{"type":"a."}},{"exact":{"source":"/s"}},{"suffix":{"source":"s"}}]`)}, ""},
+		{"filters that exclude each other", hayate.Rule{Filters: json.RawMessage(`[{"exact":{"source":"/s"}},{"exact":{"source":"/t"}}]`)}, "contradiction: never holds together with filter 1"},
 		{"no condition at all", hayate.Rule{}, "always: the rule has neither"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

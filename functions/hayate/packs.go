@@ -140,7 +140,7 @@ func (ps *packSource) register(ctx context.Context, content router.Content, foun
 		out.Findings = append(out.Findings, d.String())
 		if d.Severity == packs.Error {
 			out.Errors++
-			ps.log.Error("pack file refused", "at", d.String())
+			ps.log.Error("pack file has an error", "at", d.String())
 			continue
 		}
 		if out.Warnings++; out.Warnings <= maxWarned {

@@ -152,7 +152,7 @@ func (p *Parts) content() (router.Content, error) {
 		Unpack: filepath.Join(os.TempDir(), "hayate-packs"), Log: p.Log})
 	for _, d := range found {
 		if d.Severity == packs.Error {
-			p.Log.Error("pack file refused", "at", d.String())
+			p.Log.Error("pack file has an error", "at", d.String())
 		}
 	}
 	return content, err

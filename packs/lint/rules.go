@@ -124,7 +124,7 @@ func (l *linter) conditions(given []Pack) {
 // ruleFinding gives what the matcher says of a rule its place in the file.
 func ruleFinding(p *Pack, r *hayate.Rule, f *rules.Finding) packs.Diagnostic {
 	text := f.Text
-	if n := len(f.Field); n > 1 && (f.Field[0] == "pattern" || f.Field[0] == "filters") {
+	if len(f.Field) > 1 && f.Field[0] == "pattern" {
 		text = strings.Join(f.Field[1:], ".") + ": " + text
 	}
 	if f.Fix != "" {
