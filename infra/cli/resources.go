@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/hayate-run/hayate/rules"
 )
 
 func (a *app) ruleCommand() *cobra.Command {
@@ -79,54 +77,6 @@ func (a *app) ruleSwitch(verb string, on bool) *cobra.Command {
 			}
 			return nil
 		}}
-}
-
-func (a *app) ruleTest() *cobra.Command {
-	var file, id string
-	c := &cobra.Command{Use: "test RULE", Short: "hold an event against a rule without doing anything; exit code 1 says that it does not match", Args: exactly(1),
-		Example: "  hayate rule test samples.restart_on_problem --event-id last\n  hayate rule test samples.restart_on_problem --event event.json", ValidArgsFunction: a.complete("/api/v1/rules")}
-	c.Flags().StringVar(&file, "event", "", "file that holds a CloudEvent in JSON; - is standard input")
-	c.Flags().StringVar(&id, "event-id", "", "an event that was accepted, or last")
-	c.RunE = func(c *cobra.Command, args []string) error {
-		body, err := a.testEvent(c.Context(), file, id)
-		if err != nil {
-			return err
-		}
-		r, err := a.call(c.Context(), http.MethodPost, "/v1/rules/"+url.PathEscape(args[0])+"/explain", nil, body, "application/json")
-		if err != nil {
-			return err
-		}
-		var xs []rules.Explanation
-		if err := json.Unmarshal(r.body, &xs); err != nil {
-			return err
-		}
-		if a.output == "table" || a.output == "wide" {
-			a.showExplanations(xs, "", true)
-		} else if err := a.printList(r.body, "rule", nil); err != nil {
-			return err
-		}
-		for _, x := range xs {
-			if !x.Matched {
-				return &exit{code: exitError}
-			}
-		}
-		return nil
-	}
-	return c
-}
-
-func (a *app) testEvent(ctx context.Context, file, id string) ([]byte, error) {
-	switch {
-	case (file == "") == (id == ""):
-		return nil, usage("name the event: either --event FILE or --event-id ID")
-	case file != "":
-		return a.readInput(file)
-	}
-	var o struct {
-		Event json.RawMessage `json:"event"`
-	}
-	err := a.get(ctx, "/v1/events/"+url.PathEscape(id), nil, &o)
-	return o.Event, err
 }
 
 func (a *app) actionCommand() *cobra.Command {

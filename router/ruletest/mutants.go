@@ -47,14 +47,35 @@ func (s *Suite) Mutants(ctx context.Context, cases []Case) ([]Mutant, error) {
 	var out []Mutant
 	for i := range s.Content.Rules {
 		ms := s.of(&s.Content.Rules[i])
+		likely := likeliest(cases, s.Content.Rules[i].Ref())
 		for k := range ms {
-			if err := s.try(ctx, i, &ms[k], cases); err != nil {
+			if err := s.try(ctx, i, &ms[k], likely); err != nil {
 				return nil, err
 			}
 		}
 		out = append(out, ms...)
 	}
 	return out, nil
+}
+
+// likeliest are the cases with those first that name a rule: they kill its mutants
+// soonest.
+func likeliest(cases []Case, ref hayate.Ref) []Case {
+	names := func(c *Case) bool {
+		return slices.ContainsFunc(c.Expect, func(x Expectation) bool { return x.Rule == ref }) ||
+			slices.ContainsFunc(c.Never, func(n Never) bool { return n.Rule == ref })
+	}
+	out := slices.Clone(cases)
+	slices.SortStableFunc(out, func(a, b Case) int {
+		switch x, y := names(&a), names(&b); {
+		case x == y:
+			return 0
+		case x:
+			return -1
+		}
+		return 1
+	})
+	return out
 }
 
 // try lets the cases look at one mutant of rule i.
