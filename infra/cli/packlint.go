@@ -8,9 +8,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/packs/lint"
+	"github.com/hayate-run/hayate/router/ruletest"
 )
 
 // linted is what pack lint prints.
@@ -36,11 +38,11 @@ func (a *app) packLint() *cobra.Command {
 		}
 		found := lint.Check(ws)
 		for i := range ws {
-			_, ds, err := readCases(ws[i].Name)
+			cases, ds, err := readCases(ws[i].Name)
 			if err != nil {
 				return err
 			}
-			found = append(found, ds...)
+			found = append(append(found, ds...), ruletest.Unknown(cases, rulesOf(&ws[i]))...)
 		}
 		yamldoc.Sort(found)
 		out := linted{Packs: len(ws), Findings: []finding{}}
@@ -61,6 +63,19 @@ func (a *app) packLint() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// rulesOf are the rules of a pack, refused ones too.
+func rulesOf(p *lint.Pack) (refs []hayate.Ref) {
+	if p.Pack == nil {
+		return nil
+	}
+	for _, list := range [][]hayate.Rule{p.Rules, p.Pack.Refused.Rules} {
+		for i := range list {
+			refs = append(refs, list[i].Ref())
+		}
+	}
+	return refs
 }
 
 func (a *app) printFindings(out *linted) error {

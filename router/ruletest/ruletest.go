@@ -35,9 +35,10 @@ type Case struct {
 
 // Expectation is a firing, or several alike, that must come of a case.
 type Expectation struct {
-	Line  int
-	Rule  hayate.Ref
-	Count int
+	Line   int // of the rule's name
+	Column int
+	Rule   hayate.Ref
+	Count  int
 	// Event is the id of the event it must be for, Status what must have become of
 	// it; "" for any event, and for a firing that acts or is a shadow.
 	Event  string
@@ -56,8 +57,8 @@ type Parameters struct {
 
 // Never is a rule that must not fire.
 type Never struct {
-	Line int
-	Rule hayate.Ref
+	Line, Column int
+	Rule         hayate.Ref
 }
 
 type reader struct {
@@ -172,7 +173,7 @@ func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
 			c.Only = true
 			continue
 		}
-		c.Never = append(c.Never, Never{e.Line(), hayate.Ref(e.Text())})
+		c.Never = append(c.Never, Never{e.Line(), e.Column(), hayate.Ref(e.Text())})
 	}
 	if len(c.Expect)+len(c.Never) == 0 && !c.Only {
 		r.errorf(n, "missing-key", "a case needs expect or expect_not; \"*\" in expect_not stands for all rules that expect does not name")
@@ -190,7 +191,7 @@ func (r *reader) expectation(n *yamldoc.Node) (Expectation, bool) {
 	if !r.keys(n, "an expected firing", "rule", "count", "event", "status", "parameters", "actions") {
 		return Expectation{}, false
 	}
-	x := Expectation{Line: n.Line(), Rule: hayate.Ref(n.Get("rule").Text()), Count: 1, Event: n.Get("event").Text(), Status: hayate.FiringStatus(n.Get("status").Text())}
+	x := Expectation{Line: n.Get("rule").Line(), Column: n.Get("rule").Column(), Rule: hayate.Ref(n.Get("rule").Text()), Count: 1, Event: n.Get("event").Text(), Status: hayate.FiringStatus(n.Get("status").Text())}
 	if x.Rule == "" {
 		r.errorf(n, "missing-key", "an expected firing names its rule")
 	}
@@ -323,4 +324,28 @@ func (r *reader) sent(n *yamldoc.Node, i int, at time.Time, payload []byte) []ha
 		}
 	}
 	return es
+}
+
+// Unknown finds the rules that cases name and that are not there.
+func Unknown(cases []Case, known []hayate.Ref) (found []yamldoc.Diagnostic) {
+	names := make([]string, len(known))
+	for i, ref := range known {
+		names[i] = string(ref)
+	}
+	check := func(c *Case, line, column int, ref hayate.Ref) {
+		if !slices.Contains(known, ref) {
+			found = append(found, yamldoc.Diagnostic{File: c.File, Line: line, Column: column, Severity: yamldoc.Error, Code: "unknown-rule",
+				Message: fmt.Sprintf("there is no rule %q%s", ref, yamldoc.Suggest(string(ref), names))})
+		}
+	}
+	for i := range cases {
+		c := &cases[i]
+		for _, x := range c.Expect {
+			check(c, x.Line, x.Column, x.Rule)
+		}
+		for _, n := range c.Never {
+			check(c, n.Line, n.Column, n.Rule)
+		}
+	}
+	return found
 }

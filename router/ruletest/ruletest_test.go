@@ -2,6 +2,7 @@ package ruletest_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -133,6 +134,18 @@ func TestParseFindsEveryMistake(t *testing.T) {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks %q in\n%s", want, all)
 		}
+	}
+}
+
+func TestUnknownRulesHaveAPlace(t *testing.T) {
+	cases := parse(t, "- name: a\n  events: [{type: x}]\n  expect:\n    - rule: shop.deplyo\n  expect_not: [shop.audit, shop.audti]\n")
+	var got []string
+	for _, d := range ruletest.Unknown(cases, []hayate.Ref{"shop.deploy", "shop.audit"}) {
+		got = append(got, d.String())
+	}
+	want := []string{`t.yaml:4:13: there is no rule "shop.deplyo", did you mean "shop.deploy"?`, `t.yaml:5:28: there is no rule "shop.audti", did you mean "shop.audit"?`}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
 
