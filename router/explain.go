@@ -3,6 +3,7 @@ package router
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/rules"
@@ -27,8 +28,19 @@ func (r *Router) ExplainEvent(ctx context.Context, id hayate.EventID) (Explained
 		return Explained{}, fmt.Errorf("event %s: %w", id, hayate.ErrNotFound)
 	}
 	x := Explained{Event: p.Items[0]}
-	x.Rules, err = r.Explain(ctx, &x.Event.Event, "")
-	return x, err
+	if x.Rules, err = r.explain(ctx, &x.Event.Event, ""); err != nil {
+		return x, err
+	}
+	forms := r.cat.Load().forms
+	for i := range x.Event.Firings {
+		f := &x.Event.Firings[i]
+		for k := range x.Rules {
+			if e := &x.Rules[k]; e.Rule == f.Rule && forms[f.Rule] != nil {
+				e.Past = &rules.Past{Recorded: true, Status: f.Status, Reason: f.Reason}
+			}
+		}
+	}
+	return x, nil
 }
 
 // Explain holds an event against one rule, or with ref "" against all registered
@@ -37,6 +49,47 @@ func (r *Router) Explain(ctx context.Context, e *hayate.Event, ref hayate.Ref) (
 	if e.AcceptedAt.IsZero() {
 		e.AcceptedAt = r.now()
 	}
+	xs, err := r.explain(ctx, e, ref)
+	if err != nil {
+		return nil, err
+	}
+	return xs, r.foresee(ctx, e, xs)
+}
+
+// foresee adds what rules with a past would decide on the event now. It changes
+// nothing.
+func (r *Router) foresee(ctx context.Context, e *hayate.Event, xs []rules.Explanation) error {
+	if len(r.cat.Load().forms) == 0 {
+		return nil
+	}
+	var wake time.Time
+	d, err := r.decide(ctx, e, &wake)
+	if err != nil {
+		return err
+	}
+	for i := range d.Guarded {
+		g := &d.Guarded[i]
+		have, err := r.bodies(ctx, g.Rule, g.Names)
+		if err != nil {
+			return err
+		}
+		out := g.Decide(have, false)
+		if out.Again {
+			continue // it has changed this moment
+		}
+		d.Settle(g, out.Verdict)
+		for _, f := range d.Firings {
+			for k := range xs {
+				if f.ID == g.Firing && xs[k].Rule == f.Rule {
+					xs[k].Past = &rules.Past{Status: f.Status, Reason: f.Reason}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Router) explain(ctx context.Context, e *hayate.Event, ref hayate.Ref) ([]rules.Explanation, error) {
 	var rs []hayate.Rule
 	for _, rule := range r.Rules() {
 		if ref == "" || rule.Ref() == ref {

@@ -35,6 +35,17 @@ type Explanation struct {
 	// Hint is the most probable cause: that the rule is not enabled, or of the
 	// conditions' hints the surest.
 	Hint *Hint `json:"hint,omitempty"`
+	// Past is what the rule's past makes of it, where the rule has one.
+	Past *Past `json:"past,omitempty"`
+}
+
+// Past is a verdict on an event by what its rule remembers.
+type Past struct {
+	// Recorded says that the decision was made so; otherwise it is what the rule
+	// would decide now.
+	Recorded bool                `json:"recorded"`
+	Status   hayate.FiringStatus `json:"status"`
+	Reason   string              `json:"reason,omitempty"`
 }
 
 // Verdict is what a condition came to.

@@ -64,6 +64,13 @@ func (a *app) showExplanation(x *rules.Explanation) {
 	for i := range x.Conditions {
 		a.showCondition(&x.Conditions[i], w)
 	}
+	if p := x.Past; p != nil {
+		would := ""
+		if !p.Recorded {
+			would = "would now be "
+		}
+		fmt.Fprintln(a.Stdout, strings.TrimRight(fmt.Sprintf("  = %s%s: %s", would, p.Status, p.Reason), ": "))
+	}
 }
 
 // toldBy says whether a condition tells what keeps the rule from being evaluated.

@@ -29,7 +29,7 @@ func (a *app) ruleCommand() *cobra.Command {
 	get := &cobra.Command{Use: "get RULE", Short: "show a rule", Args: exactly(1), ValidArgsFunction: a.complete("/api/v1/rules"), RunE: func(c *cobra.Command, args []string) error {
 		return a.showResource(c.Context(), "/api/v1/rules/", args[0])
 	}}
-	c.AddCommand(list, get, a.ruleSwitch("enable", true), a.ruleSwitch("disable", false), a.ruleTest(), a.ruleDiff())
+	c.AddCommand(list, get, a.ruleSwitch("enable", true), a.ruleSwitch("disable", false), a.ruleState(), a.ruleTest(), a.ruleDiff())
 	return c
 }
 

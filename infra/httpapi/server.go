@@ -138,6 +138,8 @@ func (s *Server) routes() {
 	h("OPTIONS /v1/webhooks/{url...}", s.handshake)
 	h("POST /v1/rules/{ref}/explain", s.explainRule)
 	h("POST /v1/rules/diff", s.diffRules)
+	h("GET /v1/rules/{ref}/state", s.listRuleState)
+	h("DELETE /v1/rules/{ref}/state", s.resetRuleState)
 	h("GET /v1/executions/{id}/graph", s.executionGraph)
 	h("GET /v1/status", s.status)
 	h("GET /v1/timers", s.listSchedules)

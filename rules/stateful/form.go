@@ -140,3 +140,18 @@ func KeyOf(name string) (key string, shared bool) {
 	}
 	return name[2:], false
 }
+
+// Of says what the name of a state stands for: a key, a target of the guards, or
+// the rule as a whole.
+func Of(name string) string {
+	switch {
+	case name == ruleState:
+		return "rule"
+	case len(name) > 1 && name[0] == 't':
+		return "target"
+	}
+	return "key"
+}
+
+// Names are the names of the states of a key, be it one of the rule or of its guards.
+func Names(key string) []string { return []string{"k:" + key, "t:" + key} }
