@@ -1,7 +1,6 @@
 package stateful
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -119,13 +118,38 @@ func (p *parser) window(m *value.Map) window {
 		p.errorf("is empty; a window needs days, dates or times of day")
 	}
 	if w.text == "" {
-		b, err := value.Encode(m)
-		if err != nil {
-			p.errorf("%v", err)
-		}
-		w.text = strings.NewReplacer(`"`, "", ",", ", ", ":[", ": [", "{", "", "}", "").Replace(string(b))
+		w.text = describe(m)
 	}
 	return w
+}
+
+// describe names a window by what it is: "mon-fri 22:00–06:00".
+func describe(m *value.Map) string {
+	var parts []string
+	list := func(key, before string) {
+		v, ok := m.Str(key)
+		if !ok {
+			return
+		}
+		items, isList := v.(value.List)
+		if !isList {
+			items = value.List{v}
+		}
+		texts := make([]string, len(items))
+		for i, x := range items {
+			texts[i] = value.Str(x)
+		}
+		parts = append(parts, before+strings.Join(texts, ", "))
+	}
+	list("dates", "")
+	list("days", "")
+	list("month_days", "day of the month ")
+	list("weeks", "week of the month ")
+	from, _ := m.Str("from")
+	if to, ok := m.Str("to"); ok {
+		parts = append(parts, value.Str(from)+"–"+value.Str(to))
+	}
+	return strings.Join(parts, " ")
 }
 
 // ordinal reads a number from 1, or last.
@@ -243,6 +267,3 @@ func (p *parser) holidays(v any) (h holidays) {
 	})
 	return h
 }
-
-// String describes a window.
-func (w window) String() string { return fmt.Sprintf("window %s", w.text) }

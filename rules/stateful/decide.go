@@ -52,7 +52,7 @@ func (v Verdict) Fires() bool { return v.Status == "" && !v.Nothing }
 
 // State is what is to be remembered under a name.
 type State struct {
-	Body    json.RawMessage // nil: nothing
+	Body    json.RawMessage // nil: nothing any more
 	Wake    time.Time       // when the rule wants to be woken; zero: never
 	Expires time.Time       // from when it says nothing any more; zero: never
 }
@@ -97,6 +97,9 @@ func (f *Form) Decide(in Input, have []json.RawMessage) Outcome {
 	}
 	if len(states) > 2 {
 		d.target = states[2]
+	}
+	if in.Cleared && !in.Own && !in.Other && len(have[min(1, len(have)-1)]) == 0 {
+		return unchanged(d.noted("there is nothing to clear%s", d.forKey()))
 	}
 	if in.Full {
 		return unchanged(Verdict{Status: hayate.FiringFailed,
@@ -143,9 +146,6 @@ func (d *decision) encode(s *state) State {
 	forever := d.f.expected != nil && (d.f.per == nil || slices.Contains(d.f.expected.keys, d.in.Key))
 	e := s.expires(d.f, forever)
 	w := s.wake()
-	if e != 0 && e <= d.at && w == 0 {
-		return State{}
-	}
 	b, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // numbers and texts only
@@ -216,6 +216,9 @@ func (d *decision) woken() (v Verdict, again bool) {
 			return v, true
 		}
 		k.Held = nil
+		if k.Absent != 0 {
+			d.reason("nothing came%s since %s", d.forKey(), d.f.moment(instant(k.Absent)))
+		}
 		if c := d.f.count; c != nil {
 			if n := len(within(k.Seen, d.at, c.within)); n < c.n {
 				return d.noted("held back until now%s; %d of %d within %s are left", d.forKey(), n, c.n, Span(c.within)), false

@@ -124,10 +124,10 @@ const (
 	keepHeld    = 24 * time.Hour     // what waits for its wake
 )
 
-// expires is when the state says nothing any more: 0 never, and at or before at
-// now.
+// expires is when the state says nothing any more, 0 for never.
 func (s *state) expires(f *Form, forever bool) int64 {
-	e := int64(1)
+	// An event that was recorded a little earlier may still come, and counts as now.
+	e := s.At + skew.Microseconds()
 	until := func(u int64, d time.Duration) {
 		if u != 0 {
 			e = max(e, u+d.Microseconds())
