@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 
+	"github.com/hayate-run/hayate/internal/expr/pyre"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
@@ -105,6 +106,12 @@ func propertyKeys(nested *shape) []key {
 		}
 		return ""
 	}}
+	expression := &shape{kinds: isText, refuse: func(n *yamldoc.Node) string {
+		if _, err := pyre.Compile(n.Text(), 0); err != nil {
+			return "is no regular expression: " + err.Error()
+		}
+		return ""
+	}}
 	dependency := &shape{kinds: isMapping | isList, also: func(r *reader, n *yamldoc.Node) {
 		if n.Kind() == yamldoc.Sequence {
 			r.check(n, &shape{items: text, least: 1, distinct: true}, "dependency")
@@ -123,7 +130,7 @@ func propertyKeys(nested *shape) []key {
 		{name: "id", shape: text}, {name: "$schema", shape: text}, {name: "title", shape: text}, {name: "description", shape: text},
 		{name: "default"}, {name: "multipleOf", shape: positive}, {name: "maximum", shape: number}, {name: "exclusiveMaximum", shape: flag},
 		{name: "minimum", shape: number}, {name: "exclusiveMinimum", shape: flag}, {name: "maxLength", shape: count},
-		{name: "minLength", shape: count}, {name: "pattern", shape: text}, {name: "additionalItems", shape: schemaOrFlag},
+		{name: "minLength", shape: count}, {name: "pattern", shape: expression}, {name: "additionalItems", shape: schemaOrFlag},
 		{name: "items", shape: items}, {name: "maxItems", shape: count}, {name: "minItems", shape: count}, {name: "uniqueItems", shape: flag},
 		{name: "maxProperties", shape: count}, {name: "minProperties", shape: count}, {name: "required", shape: flag},
 		{name: "secret", shape: flag}, {name: "additionalProperties", shape: schemaOrFlag}, {name: "definitions", shape: named},

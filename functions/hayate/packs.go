@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -159,8 +160,15 @@ func (ps *packSource) register(ctx context.Context, content router.Content, foun
 	}
 	ps.log.Info("packs registered", "packs", out.Packs, "actions", out.Actions, "rules", out.Rules, "errors", out.Errors, "warnings", out.Warnings)
 	ps.last.Store(&out)
+	if len(content.Actions) > manyActions {
+		go debug.FreeOSMemory() // what reading took is not needed again; it ends by itself
+	}
 	return out
 }
+
+// manyActions is from how many actions on reading packs takes memory that is worth
+// giving back at once.
+const manyActions = 200
 
 // maxWarned bounds the warnings that one reading of the packs logs.
 const maxWarned = 20

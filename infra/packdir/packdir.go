@@ -12,8 +12,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -59,8 +62,8 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			errs = append(errs, err)
 			continue
 		}
-		for _, name := range names {
-			p, ds := add(&content, seen, name, c.Configs)
+		for i, p := range readAll(names) {
+			p, ds := add(&content, seen, p, names[i], c.Configs)
 			read, found = append(read, p), append(found, ds...)
 		}
 	}
@@ -73,7 +76,7 @@ func Load(c Config) (router.Content, []packs.Diagnostic, error) {
 			errs = append(errs, err)
 			continue
 		}
-		p, ds := add(&content, seen, dir, c.Configs)
+		p, ds := add(&content, seen, readAll([]string{dir})[0], dir, c.Configs)
 		read, found = append(read, p), append(found, ds...)
 	}
 	if c.Lint {
@@ -110,14 +113,35 @@ func packFolders(dir string) ([]string, error) {
 	return out, nil
 }
 
-// add reads a pack and puts what is right of it into the content. The diagnostics
-// are those beside what reading it found.
-func add(c *router.Content, seen map[string]string, dir, configs string) (lint.Pack, []packs.Diagnostic) {
+// readAll reads packs side by side.
+func readAll(dirs []string) []lint.Pack {
+	out := make([]lint.Pack, len(dirs))
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(dirs)) {
+		wg.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(dirs); i = int(next.Add(1)) - 1 {
+				abs := absolute(dirs[i])
+				out[i] = lint.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs), dirs[i])
+			}
+		})
+	}
+	wg.Wait()
+	return out
+}
+
+func absolute(dir string) string {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		abs = dir
+		return dir
 	}
-	p := lint.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs), dir)
+	return abs
+}
+
+// add puts what is right of a pack into the content. The diagnostics are those
+// beside what reading it found.
+func add(c *router.Content, seen map[string]string, p lint.Pack, dir, configs string) (lint.Pack, []packs.Diagnostic) {
+	abs := absolute(dir)
 	refuse := func(code, format string, args ...any) []packs.Diagnostic {
 		return []packs.Diagnostic{{File: filepath.Join(dir, "pack.yaml"), Severity: packs.Error, Code: code, Message: fmt.Sprintf(format, args...)}}
 	}

@@ -124,7 +124,11 @@ func (p *Plan) check(out *value.Map) error {
 	if err != nil {
 		return Errorf(Cast, "parameters of %s: %v", p.ref, err)
 	}
-	if _, err := p.schema.Complete(b); err != nil {
+	s, err := p.schema()
+	if err != nil {
+		return err
+	}
+	if _, err := s.Complete(b); err != nil {
 		return Errorf(Schema, "%v", err)
 	}
 	return nil

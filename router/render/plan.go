@@ -27,7 +27,9 @@ type Plan struct {
 	ref    hayate.Ref
 	params []*param // the action's, then the runner's that it does not name
 	byName map[string]*param
-	schema *schema.Schema
+	// schema is compiled when it is first needed: most of thousands of registered
+	// actions never run, and reading a pack has checked the schemas' form.
+	schema func() (*schema.Schema, error)
 	secret bool // some parameter is secret
 
 	// templates says that some default is a template. Where none is, all requests
@@ -71,11 +73,13 @@ func (r *Renderer) NewPlan(ref hayate.Ref, action, runner hayate.Parameters) (*P
 	for i, x := range p.params {
 		merged[i] = x.Parameter
 	}
-	s, err := schema.Parameters(properties(merged), false, schema.Options{AllowNull: true, Pattern: pattern})
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", err, hayate.ErrInvalid)
-	}
-	p.schema = s
+	p.schema = sync.OnceValues(func() (*schema.Schema, error) {
+		s, err := schema.Parameters(properties(merged), false, schema.Options{AllowNull: true, Pattern: pattern})
+		if err != nil {
+			return nil, fmt.Errorf("%v: %w", err, hayate.ErrInvalid)
+		}
+		return s, nil
+	})
 	return p, nil
 }
 
