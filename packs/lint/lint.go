@@ -115,9 +115,12 @@ type linter struct {
 }
 
 func newLinter(given, beside []Pack) *linter {
-	core := Read(packs.Shipped(), "core", "core")
+	all := slices.Concat(beside, given)
+	if !slices.ContainsFunc(all, isCore) {
+		all = append([]Pack{Read(packs.Shipped(), "core", "core")}, all...)
+	}
 	l := &linter{packs: map[string]bool{}, actions: map[hayate.Ref]*hayate.Action{}, triggers: map[hayate.Ref]*hayate.TriggerType{}, runners: map[string]*hayate.Runner{}, listed: map[string][]string{}}
-	for _, p := range slices.Concat([]Pack{core}, beside, given) {
+	for _, p := range all {
 		if p.Pack == nil {
 			continue
 		}
@@ -146,6 +149,12 @@ func newLinter(given, beside []Pack) *linter {
 		}
 	}
 	return l
+}
+
+// isCore says whether a pack is core with the triggers of the system. StackStorm's
+// own pack of this name lacks them.
+func isCore(p Pack) bool {
+	return p.Pack != nil && p.Ref == "core" && slices.ContainsFunc(p.TriggerTypes, func(t hayate.TriggerType) bool { return t.Ref() == "core.st2.webhook" })
 }
 
 // report notes a finding about the node that way leads to in a file of the pack.
