@@ -36,7 +36,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("%d events, %d clients, %d kills, seed %d", n, clients, kills, seed)
-	l := &load{n: n, ids: make([]string, n), moved: make(chan struct{}), rnd: rand.New(rand.NewPCG(seed, 0))}
+	l := &load{n: n, body: event, ids: make([]string, n), moved: make(chan struct{}), rnd: rand.New(rand.NewPCG(seed, 0))}
 	server := hayatetest.Start(t, hayatetest.Options{Packs: noopRule(t)})
 	l.move(server)
 
@@ -68,7 +68,8 @@ func TestKilledUnderLoad(t *testing.T) {
 // load is the sending side.
 type load struct {
 	n            int
-	ids          []string // by event: the id under which it was acknowledged first
+	body         func(i int) []byte // of an event
+	ids          []string           // by event: the id under which it was acknowledged first
 	rnd          *rand.Rand
 	next         atomic.Int64
 	acknowledged atomic.Int64
@@ -122,7 +123,7 @@ func (l *load) client(t *testing.T) {
 }
 
 func (l *load) deliver(t *testing.T, i int) bool {
-	body := event(i)
+	body := l.body(i)
 	for try := 1; ; try++ {
 		server, moved := l.current()
 		if server == nil {
