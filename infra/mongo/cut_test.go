@@ -12,6 +12,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/mongo"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/rules/stateful"
 	"github.com/hayate-run/hayate/tests/mongo/mongotest"
 )
 
@@ -49,6 +50,27 @@ func decide(_ context.Context, e *hayate.Event) (router.Decision, error) {
 			At: e.AcceptedAt, Status: hayate.FiringSucceeded, Executions: []hayate.ExecutionID{x.ID}})
 	}
 	return d, nil
+}
+
+// decideByPast starts them if what their rules remember lets it: of each two events
+// the first, and the number of events is kept under two names.
+func decideByPast(ctx context.Context, e *hayate.Event) (router.Decision, error) {
+	d, err := decide(ctx, e)
+	for i, f := range d.Firings {
+		d.Guarded = append(d.Guarded, router.Guarded{Firing: f.ID, Rule: f.Rule, Names: []string{"*", fmt.Sprint("k:", i)}, MaxKeys: 10,
+			Decide: func(have []json.RawMessage, _ bool) stateful.Outcome {
+				n := len(have[0]) // a byte an event
+				var out stateful.Outcome
+				if n%2 == 1 {
+					out.Verdict = stateful.Verdict{Status: hayate.FiringSuppressed, Reason: fmt.Sprint(n)}
+				}
+				for _, raw := range have {
+					out.States = append(out.States, stateful.State{Body: append(raw[:len(raw):len(raw)], '1')})
+				}
+				return out
+			}})
+	}
+	return d, err
 }
 
 // family prepares a workflow that runs, with two children that run and a third
@@ -98,6 +120,14 @@ var acts = map[string]struct {
 	"Accept": {
 		act: func(ctx context.Context, s *mongo.Store) error {
 			_, err := s.Accept(ctx, happened, decide)
+			return err
+		},
+	},
+	"Accept where firings depend on states": {
+		// An undecided event may stand alone: whoever sweeps accepts it again.
+		half: true,
+		act: func(ctx context.Context, s *mongo.Store) error {
+			_, err := s.Accept(ctx, happened, decideByPast)
 			return err
 		},
 	},
@@ -160,6 +190,15 @@ func picture(t *testing.T, s *mongo.Store) string {
 	if err != nil {
 		t.Fatalf("Sweep: %v", err)
 	}
+	for _, e := range sw.Undecided {
+		if _, err := s.Accept(ctx, e, decideByPast); err != nil {
+			t.Fatalf("Accept of an undecided event: %v", err)
+		}
+	}
+	states, err := s.States(ctx, router.StateQuery{Limit: -1})
+	if err != nil {
+		t.Fatalf("States: %v", err)
+	}
 	xs, err := s.Executions(ctx, router.Query{Ascending: true, Limit: -1})
 	if err != nil {
 		t.Fatalf("Executions: %v", err)
@@ -183,7 +222,7 @@ func picture(t *testing.T, s *mongo.Store) string {
 	for _, x := range sw.Untold {
 		untold = append(untold, x.ID)
 	}
-	b, err := json.MarshalIndent([]any{xs.Items, es.Items, docs, rev, run, untold}, "", " ")
+	b, err := json.MarshalIndent([]any{xs.Items, es.Items, docs, rev, run, untold, states.Items}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
