@@ -9,6 +9,9 @@ SHARED       ?= ../shared
 FUZZTIME     ?= 30s
 # Everything but the end-to-end tests, which start servers and the real binary.
 UNIT          = $(shell go list ./... | grep -v /tests/) ./tests/architecture
+include functions/flags.mk
+# What a function may weigh, in bytes: 20 MB of 1 048 576.
+MAX_FUNCTION  := 20971520
 # What "make run" hands on: PORT=9101, DATA=some/folder, ONCE=1.
 DEMO          = $(if $(PORT),--listen 127.0.0.1:$(PORT)) $(if $(DATA),--data $(DATA)) $(if $(filter 1,$(ONCE)),--once)
 
@@ -16,7 +19,7 @@ DEMO          = $(if $(PORT),--listen 127.0.0.1:$(PORT)) $(if $(DATA),--data $(D
 need = command -v $(1) >/dev/null 2>&1 || { echo "make $@: $(1) is missing: $(2)" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt-check vet lint race e2e fuzz bench bench-units bench-matching bench-workflows cover docs clean go
+.PHONY: help build functions deploy-plan run test check fmt-check vet lint race e2e fuzz bench bench-units bench-matching bench-workflows cover docs clean go
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"; echo
@@ -28,6 +31,16 @@ go:
 build: | go ## build bin/hayate, one static binary
 	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)" -o bin/hayate ./functions/hayate
 	@echo "bin/hayate $(VERSION)"
+
+functions: | go ## build bin/functions, the Lambda functions, for this machine (GOARCH= for another)
+	@for f in ingest router runner workflow api; do \
+		CGO_ENABLED=0 GOOS=linux go build $(FUNCTION_FLAGS) -o bin/functions/$$f/bootstrap ./functions/$$f && \
+		size=$$(stat -c %s bin/functions/$$f/bootstrap) && printf 'bin/functions/%-10s %5.1f MB\n' $$f $$(awk "BEGIN { print $$size / 1000000 }") || exit 1; \
+		[ $$size -le $(MAX_FUNCTION) ] || { echo "more than $(MAX_FUNCTION) bytes"; exit 1; }; \
+	done
+
+deploy-plan: | go ## say what template.yaml would create, and what a million events would cost
+	@go run ./functions/hayate lambda plan
 
 run: build ## build, start with sample packs, send sample events, tell the story (PORT=, DATA=, ONCE=1)
 	@bin/hayate demo $(DEMO)

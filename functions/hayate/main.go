@@ -30,6 +30,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdin i
 	context.AfterFunc(ctx, func() { signal.Reset(os.Interrupt, syscall.SIGTERM) })
 	return cli.Run(ctx, cli.World{
 		Args: args, Getenv: getenv, Stdin: stdin, Stdout: stdout, Stderr: stderr, Version: version,
-		Up: up, Worker: worker, OpenStore: openStore, CreateToken: createToken,
+		Up: up, Worker: worker, LambdaLocal: lambdaLocal, LambdaPlan: lambdaPlan, OpenStore: openStore, CreateToken: createToken,
 	})
 }

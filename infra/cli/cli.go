@@ -45,6 +45,11 @@ type World struct {
 	Up func(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(addr string)) error
 	// Worker performs tasks of a tag until ctx ends and calls ready with its name.
 	Worker func(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(name string)) error
+	// LambdaLocal serves the functions of a template until ctx ends and calls ready
+	// with the functions' URLs.
+	LambdaLocal func(ctx context.Context, l LambdaLocal, ready func(urls map[string]string)) error
+	// LambdaPlan writes what a deployment would create and cost.
+	LambdaPlan func(p LambdaPlan, w io.Writer) error
 	// OpenStore opens the store of a directory that no server holds.
 	OpenStore func(dir string) (router.Store, error)
 	// CreateToken makes an access token in a directory that no server holds.
@@ -174,7 +179,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.timeForm, "time-format", "relative", "times in tables: relative, iso, raw")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print data and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(a.upCommand(), a.workerCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
+	root.AddCommand(a.upCommand(), a.workerCommand(), a.lambdaCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
 		a.packCommand(), a.policyCommand(), a.workflowCommand(), a.inquiryCommand(), a.timerCommand(), a.keyCommand(), a.storeCommand(), a.authCommand(), a.statusCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, c := range root.Commands() {
