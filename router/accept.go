@@ -56,7 +56,7 @@ func (r *Router) Accept(ctx context.Context, e hayate.Event) (Receipt, error) {
 	}
 	r.metrics.events.Add(1)
 	if r.log.Enabled(ctx, slog.LevelInfo) {
-		r.log.Info("event accepted", "event_id", rc.ID, "type", e.Type, "source", e.Source, "executions", len(rc.Executions))
+		r.log.Info("event accepted", "event_id", rc.ID, "trace", rc.ID, "type", e.Type, "source", e.Source, "executions", len(rc.Executions))
 	}
 	r.dispatch(ctx, rc.Executions)
 	return rc, nil

@@ -145,9 +145,13 @@ func (f *Ingest) guard(payload []byte, r *http.Request) func(string, *normalize.
 		token = strings.TrimSpace(t)
 	}
 	trusted = trusted || token != "" && signature.Token(f.c.Token, token) == nil
+	onlyEvents := strings.TrimSuffix(r.URL.Path, "/") == "/v1/events"
 	return func(source string, n *normalize.Request) error {
 		if n.Header == nil {
 			return nil // the envelope that Lambda made; the request in it is asked about too
+		}
+		if onlyEvents && trusted && source != "cloudevents" {
+			return fmt.Errorf("/v1/events takes CloudEvents: specversion, id, source and type are needed; other payloads go to /v1/webhooks/<source>: %w", hayate.ErrInvalid)
 		}
 		name := strings.Trim(n.Hint, "/")
 		m, ok := f.c.Webhooks[name]

@@ -118,7 +118,7 @@ func (p *Parts) openQueue(getenv func(string) string) (router.Queue, error) {
 	}
 	p.client = sdk.NewFromConfig(session)
 	// Whoever waits in SQS is counted by its own metrics; a function asks for nothing.
-	return sqs.NewQueue(sqs.QueueConfig{Client: p.client, URLs: p.Settings.Queues, Others: p.Store.Queue(), DepthEvery: -1, Log: p.Log})
+	return sqs.NewQueue(sqs.QueueConfig{Client: p.client, URLs: p.Settings.Queues, Others: p.Store.Queue(), DepthEvery: -1, RoundUp: true, Log: p.Log})
 }
 
 // batches says what becomes of messages that fail.

@@ -23,7 +23,6 @@ import (
 
 var (
 	server mongotest.Server
-	binary = sync.OnceValues(build)
 	// buildDir is where binaries are built to; TestMain makes and removes it.
 	buildDir string
 )
@@ -44,17 +43,30 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(buildDir)
 	defer server.Stop()
+	defer emulator.Stop()
 	return m.Run()
 }
 
-// build builds functions/router as it is deployed, but for the architecture.
-func build() (string, error) {
-	path := filepath.Join(buildDir, "bootstrap")
-	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", path, "../../functions/router")
+// binaries are built once each, as they are deployed but for the architecture and
+// what is inlined.
+var (
+	building sync.Mutex
+	built    = map[string]string{}
+)
+
+func binaryOf(name string) (string, error) {
+	building.Lock()
+	defer building.Unlock()
+	if built[name] != "" {
+		return built[name], nil
+	}
+	path := filepath.Join(buildDir, name)
+	cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-trimpath", "-ldflags", "-s -w", "-o", path, "../../functions/"+name)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
+	built[name] = path
 	return path, nil
 }
 
@@ -64,7 +76,7 @@ const lease = 500 * time.Millisecond
 // function returns the router function on a database; log takes what it says.
 func function(t *testing.T, uri string) (f *lambdahost.Function, log *bytes.Buffer) {
 	t.Helper()
-	path, err := binary()
+	path, err := binaryOf("router")
 	if err != nil {
 		t.Fatalf("build functions/router: %v", err)
 	}

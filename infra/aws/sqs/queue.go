@@ -31,6 +31,9 @@ type QueueConfig struct {
 	// Visibility is how long a received item is this process's before SQS offers
 	// it again, in whole seconds. Default 30 s.
 	Visibility time.Duration
+	// RoundUp delays items to the next whole second, where a receiver that waited for
+	// the rest would be paid for it. Default: the receiver waits.
+	RoundUp bool
 	// Wait is how long one request waits for items, in whole seconds, at most 20.
 	// Default 20 s.
 	Wait time.Duration
@@ -152,6 +155,9 @@ func (q *Queue) message(it router.QueueItem) aws.Message {
 	m := aws.Message{Body: aws.EncodeItem(it)}
 	if !it.NotBefore.IsZero() {
 		m.Delay = min(max(it.NotBefore.Sub(q.c.Now()), 0), maxDelay)
+		if q.c.RoundUp {
+			m.Delay = min((m.Delay + time.Second - 1).Truncate(time.Second), maxDelay)
+		}
 	}
 	return m
 }
