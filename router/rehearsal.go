@@ -19,8 +19,6 @@ type RehearsalConfig struct {
 	Content Content
 	// RunnerTypes say which parameters an action's runner takes.
 	RunnerTypes []hayate.Runner
-	// Keys are the values of the datastore by full name, such as "system.a".
-	Keys map[string]string
 	// User is who executions of rules run as. Default "stanley".
 	User string
 }
@@ -36,7 +34,7 @@ type Rehearsal struct {
 // taken for granted, whatever they are given; an action that a pack of the
 // content lacks is missing, as in earnest. The error lists what was refused.
 func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
-	r := &Router{data: fixedKeys(c.Keys), secrets: plainSecrets{}, log: slog.New(slog.DiscardHandler), runners: map[string]boundRunner{},
+	r := &Router{data: fixedKeys(nil), secrets: plainSecrets{}, log: slog.New(slog.DiscardHandler), runners: map[string]boundRunner{},
 		renderer: render.New(plainSecrets{}.Open), cfg: Config{User: c.User}}
 	setDefault(&r.cfg.User, "stanley")
 	h := newRehearsal(r)
@@ -52,6 +50,14 @@ func Rehearse(c RehearsalConfig) (*Rehearsal, error) {
 	}
 	r.cat.Store(cat)
 	return h, nil
+}
+
+// Anew returns a Rehearsal of the same content that remembers nothing, on a
+// datastore of these values by full name, such as "system.a". It costs little.
+func (h *Rehearsal) Anew(keys map[string]string) *Rehearsal {
+	n := h.r.rehearse(h.r.cat.Load())
+	n.r.data = fixedKeys(keys)
+	return n
 }
 
 // newRehearsal gives a Router that has no store what decisions need beside it.

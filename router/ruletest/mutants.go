@@ -80,14 +80,17 @@ func likeliest(cases []Case, ref hayate.Ref) []Case {
 
 // try lets the cases look at one mutant of rule i.
 func (s *Suite) try(ctx context.Context, i int, m *Mutant, cases []Case) error {
-	content := s.Content
-	content.Rules = slices.Clone(content.Rules)
-	content.Rules[i] = m.rule
+	rs := slices.Clone(s.Content.Rules)
+	rs[i] = m.rule
+	h, err := s.rehearse(rs)
+	if err != nil {
+		return fmt.Errorf("mutant %s: %w", m, err)
+	}
 	for k := range cases {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		res, err := run(ctx, &cases[k], content, s.RunnerTypes)
+		res, err := run(ctx, &cases[k], rs, h)
 		if err != nil {
 			return fmt.Errorf("mutant %s: %w", m, err)
 		}

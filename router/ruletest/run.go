@@ -66,16 +66,24 @@ type trial struct {
 
 // Run decides a case. The error says that the rules cannot be used at all.
 func (s *Suite) Run(ctx context.Context, c *Case) (Result, error) {
-	return run(ctx, c, s.Content, s.RunnerTypes)
-}
-
-func run(ctx context.Context, c *Case, content router.Content, runners []hayate.Runner) (Result, error) {
-	content.Actions = used(&content)
-	h, err := router.Rehearse(router.RehearsalConfig{Content: content, RunnerTypes: runners, Keys: c.Keys})
+	h, err := s.rehearse(s.Content.Rules)
 	if err != nil {
 		return Result{}, err
 	}
-	t := &trial{c: c, h: h, by: map[hayate.Ref][]fired{}, rules: content.Rules}
+	return run(ctx, c, s.Content.Rules, h)
+}
+
+// rehearse makes ready to decide by some rules.
+func (s *Suite) rehearse(rs []hayate.Rule) (*router.Rehearsal, error) {
+	content := s.Content
+	content.Rules = rs
+	content.Actions = used(&content)
+	return router.Rehearse(router.RehearsalConfig{Content: content, RunnerTypes: s.RunnerTypes})
+}
+
+// run decides a case by rules that are ready.
+func run(ctx context.Context, c *Case, rs []hayate.Rule, h *router.Rehearsal) (Result, error) {
+	t := &trial{c: c, h: h.Anew(c.Keys), by: map[hayate.Ref][]fired{}, rules: rs}
 	if err := t.decide(ctx); err != nil {
 		return Result{}, err
 	}
@@ -86,8 +94,8 @@ func run(ctx context.Context, c *Case, content router.Content, runners []hayate.
 	return res, nil
 }
 
-// used are the actions that the rules name: binding thousands of others for each
-// case would take most of the time.
+// used are the actions that the rules name: binding thousands of others would take
+// most of the time.
 func used(c *router.Content) []hayate.Action {
 	named := map[hayate.Ref]bool{}
 	for i := range c.Rules {
