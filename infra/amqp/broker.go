@@ -60,6 +60,7 @@ type Broker struct {
 	notes   notes
 	workers presences
 
+	suspects chan string // queues that may not answer
 	// sessions run on each receiving connection; they are known before Run.
 	sessions []func(context.Context, *rabbit.Connection) error
 
@@ -110,7 +111,7 @@ func New(c Config) (*Broker, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: c, host: u.Host, log: c.Log, closed: make(chan struct{})}
+	b := &Broker{cfg: c, host: u.Host, log: c.Log, closed: make(chan struct{}), suspects: make(chan string, 64)}
 	b.out, b.in = newLink(b, "out"), newLink(b, "in")
 	b.pub.init(b)
 	b.topo.init(b)
@@ -149,6 +150,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	wg.Go(func() { b.out.run(ctx, b.servePublishing) })
 	wg.Go(func() { b.in.run(ctx, b.serveReceiving) })
 	wg.Go(func() { b.watch(ctx) })
+	wg.Go(func() { b.heal(ctx) })
 	wg.Wait()
 	return ctx.Err()
 }

@@ -65,8 +65,10 @@ func (b *Broker) answer(ctx context.Context, conn *rabbit.Connection, d *remote.
 	if err := c.Qos(deskWorkers, 0, false); err != nil {
 		return fmt.Errorf("bound the deliveries: %w", err)
 	}
+	slow := time.AfterFunc(suspectAfter, func() { b.suspect(b.deskQueue()) })
 	deliveries, err := c.Consume(b.deskQueue(), newID(), false, false, false, false, nil)
-	if err != nil {
+	if slow.Stop(); err != nil {
+		b.suspect(b.deskQueue())
 		b.topo.forget(b.deskQueue())
 		return fmt.Errorf("consume: %w", err)
 	}

@@ -137,6 +137,16 @@ func (l *link) down(err error) {
 	}
 }
 
+// drop ends the connection: another is made at once.
+func (l *link) drop() {
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn != nil {
+		_ = conn.CloseDeadline(time.Now().Add(time.Second)) // it may be closed already
+	}
+}
+
 func (l *link) setBlocked(reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -164,7 +174,7 @@ func (l *link) state() error {
 	case l.blocked != "":
 		return fmt.Errorf("RabbitMQ at %s takes no messages since %s: an alarm is on (%s). Free memory or disk on its host; nothing here need be reset: %w", l.b.host, stamp(l.blockedA), l.blocked, hayate.ErrBusy)
 	case time.Since(l.answered) > answerWait:
-		return fmt.Errorf("RabbitMQ at %s does not answer since %s although the connection stands: look at the network between: %w", l.b.host, stamp(l.b.cfg.Now().Add(-time.Since(l.answered))), hayate.ErrBusy)
+		return fmt.Errorf("RabbitMQ at %s does not answer on the connection %q since %s although it stands: look at the network between: %w", l.b.host, l.role, stamp(l.b.cfg.Now().Add(-time.Since(l.answered))), hayate.ErrBusy)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type publisher struct {
 
 	mu      sync.Mutex
 	ch      *rabbit.Channel
+	hearing *hearing
 	pending map[uint64]*sent // by delivery tag
 	byID    map[string]*sent
 }
@@ -33,6 +34,8 @@ type publisher struct {
 // sent is a message in flight.
 type sent struct {
 	id       string
+	key      string
+	hearing  *hearing // of its channel; nil where it may go nowhere
 	returned bool
 	done     chan error // gets one value
 }
@@ -59,43 +62,111 @@ func (p *publisher) post(ctx context.Context, exchange, key string, mandatory bo
 	case <-ctx.Done():
 		return nil, fmt.Errorf("publish: too many messages wait for their confirm: %w", hayate.ErrBusy)
 	}
-	s, err := p.postNow(ctx, exchange, key, mandatory, m)
-	if err != nil {
-		<-p.room
-	}
-	return s, err
-}
-
-func (p *publisher) postNow(ctx context.Context, exchange, key string, mandatory bool, m rabbit.Publishing) (*sent, error) {
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
+		<-p.room
 		return nil, fmt.Errorf("publish: the connection takes nothing: %w", hayate.ErrBusy)
 	}
-	s := &sent{id: m.MessageId, done: make(chan error, 1)}
-	p.mu.Lock()
-	ch := p.ch
+	s := &sent{id: m.MessageId, key: key, done: make(chan error, 1)}
+	ch, tag := p.register(s, mandatory)
 	if ch == nil {
-		p.mu.Unlock()
+		<-p.room
 		return nil, p.unavailable()
 	}
-	tag := ch.GetNextPublishSeqNo()
-	p.pending[tag] = s
-	if s.id != "" {
-		p.byID[s.id] = s
-	}
-	p.mu.Unlock()
-	if err := ch.PublishWithContext(ctx, exchange, key, mandatory, false, m); err != nil {
+	c, err := ch.PublishWithDeferredConfirmWithContext(ctx, exchange, key, mandatory, false, m)
+	if err != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.pending[tag] == s {
-			delete(p.pending, tag)
-			delete(p.byID, s.id)
-		}
+		p.settle(tag, s, err)
 		return nil, fmt.Errorf("publish: %v: %w", err, hayate.ErrBusy)
 	}
+	go p.confirm(c, tag, s)
 	return s, nil
+}
+
+// confirm waits for the server's word on one message: it comes in any order, and a
+// queue in trouble keeps it back for its own messages only. The wait ends with the
+// channel.
+func (p *publisher) confirm(c *rabbit.DeferredConfirmation, tag uint64, s *sent) {
+	ack := c.Wait()
+	if s.hearing != nil {
+		s.hearing.wait()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !ack:
+		p.settle(tag, s, fmt.Errorf("the server refused the message, or the connection was lost before its confirm: %w", hayate.ErrBusy))
+	case s.returned:
+		p.settle(tag, s, errNoQueue)
+	default:
+		p.b.out.heard()
+		p.settle(tag, s, nil)
+	}
+}
+
+// hearing notes the returns of one channel's messages.
+type hearing struct {
+	ask   chan struct{} // taken once what was returned so far has been noted
+	ended chan struct{}
+}
+
+// wait waits until what was returned before now has been noted: a message's return
+// comes before its confirm.
+func (h *hearing) wait() {
+	select {
+	case h.ask <- struct{}{}:
+	case <-h.ended:
+	}
+}
+
+// hear notes returns until the channel is closed.
+func (p *publisher) hear(h *hearing, returns <-chan rabbit.Return) {
+	defer close(h.ended)
+	for {
+		select {
+		case r, ok := <-returns:
+			if !ok {
+				return
+			}
+			p.returned(r)
+		case <-h.ask:
+		}
+	}
+}
+
+// register notes a message that is about to be published on the channel it returns;
+// nil where there is none.
+func (p *publisher) register(s *sent, mandatory bool) (*rabbit.Channel, uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ch == nil {
+		return nil, 0
+	}
+	tag := p.ch.GetNextPublishSeqNo()
+	p.pending[tag] = s
+	if mandatory {
+		s.hearing = p.hearing
+		p.byID[s.id] = s
+	}
+	return p.ch, tag
+}
+
+// settle ends the wait for a message and frees its place, once, whoever comes
+// first: its confirm, its failure or the end of the connection. It is called with
+// mu held.
+func (p *publisher) settle(tag uint64, s *sent, err error) {
+	if s == nil || p.pending[tag] != s {
+		return
+	}
+	delete(p.pending, tag)
+	if p.byID[s.id] == s {
+		delete(p.byID, s.id)
+	}
+	s.done <- err
+	<-p.room
 }
 
 func (p *publisher) unavailable() error {
@@ -111,6 +182,7 @@ func (p *publisher) await(ctx context.Context, s *sent) error {
 	case err := <-s.done:
 		return err
 	case <-ctx.Done():
+		p.b.suspect(s.key)
 		if err := p.b.out.state(); err != nil {
 			return err
 		}
@@ -119,11 +191,11 @@ func (p *publisher) await(ctx context.Context, s *sent) error {
 }
 
 // begin makes ch the channel to publish on; what was in flight is in doubt.
-func (p *publisher) begin(ch *rabbit.Channel) {
+func (p *publisher) begin(ch *rabbit.Channel, h *hearing) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.forget()
-	p.ch = ch
+	p.ch, p.hearing = ch, h
 }
 
 // end gives the channel up.
@@ -136,33 +208,7 @@ func (p *publisher) end() {
 
 func (p *publisher) forget() {
 	for tag, s := range p.pending {
-		s.done <- fmt.Errorf("publish: the connection was lost before the confirm: %w", hayate.ErrBusy)
-		delete(p.pending, tag)
-		<-p.room
-	}
-	clear(p.byID)
-}
-
-// confirmed ends the wait for one message.
-func (p *publisher) confirmed(c rabbit.Confirmation) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.pending[c.DeliveryTag]
-	if s == nil {
-		return
-	}
-	delete(p.pending, c.DeliveryTag)
-	if p.byID[s.id] == s {
-		delete(p.byID, s.id)
-	}
-	<-p.room
-	switch {
-	case !c.Ack:
-		s.done <- fmt.Errorf("the server refused the message, its queue may be full: %w", hayate.ErrBusy)
-	case s.returned:
-		s.done <- errNoQueue
-	default:
-		s.done <- nil
+		p.settle(tag, s, fmt.Errorf("publish: the connection was lost before the confirm: %w", hayate.ErrBusy))
 	}
 }
 
@@ -218,33 +264,14 @@ func (b *Broker) openPublishing(conn *rabbit.Connection, wg *sync.WaitGroup) (ch
 	if err != nil {
 		return nil, fmt.Errorf("open channel: %w", err)
 	}
-	// Without buffers: a return is dealt with before the confirm behind it.
-	returns := ch.NotifyReturn(make(chan rabbit.Return))
-	confirms := ch.NotifyPublish(make(chan rabbit.Confirmation))
+	returns := ch.NotifyReturn(make(chan rabbit.Return)) // without a buffer: see hearing
 	closed := ch.NotifyClose(make(chan *rabbit.Error, 1))
 	if err := ch.Confirm(false); err != nil {
 		return nil, errors.Join(fmt.Errorf("ask for confirms: %w", err), ch.Close())
 	}
-	wg.Go(func() {
-		for returns != nil || confirms != nil {
-			select {
-			case r, ok := <-returns:
-				if !ok {
-					returns = nil
-					continue
-				}
-				b.pub.returned(r)
-			case c, ok := <-confirms:
-				if !ok {
-					confirms = nil
-					continue
-				}
-				b.out.heard()
-				b.pub.confirmed(c)
-			}
-		}
-	})
-	b.pub.begin(ch)
+	h := &hearing{ask: make(chan struct{}), ended: make(chan struct{})}
+	wg.Go(func() { b.pub.hear(h, returns) })
+	b.pub.begin(ch, h)
 	return closed, nil
 }
 

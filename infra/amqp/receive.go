@@ -130,7 +130,10 @@ func (q *Queue) consume(ctx context.Context, conn *rabbit.Connection, r *receivi
 				return err
 			}
 			tag = newID()
-			if deliveries, err = c.Consume(r.queue, tag, false, false, false, false, nil); err != nil {
+			slow := time.AfterFunc(suspectAfter, func() { q.b.suspect(r.queue) })
+			deliveries, err = c.Consume(r.queue, tag, false, false, false, false, nil)
+			if slow.Stop(); err != nil {
+				q.b.suspect(r.queue)
 				q.b.topo.forget(r.queue)
 				return fmt.Errorf("consume: %w", err)
 			}

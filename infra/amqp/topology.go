@@ -90,6 +90,13 @@ func (t *topology) ensure(name string, declare func(ch) error) error {
 	return nil
 }
 
+// knows says whether a queue is one of those that this process uses.
+func (t *topology) knows(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wanted[name] != nil
+}
+
 // forget has a queue declared again when it is next needed.
 func (t *topology) forget(name string) {
 	t.mu.Lock()

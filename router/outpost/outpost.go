@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -71,7 +72,7 @@ type Config struct {
 	// is given back. Default 20 s.
 	ClaimWait time.Duration
 	// HeartbeatEvery is how often the holds are extended, and it is heard whether
-	// anybody canceled. Default 10 s.
+	// anybody canceled; three times a lease where that is more often. Default 10 s.
 	HeartbeatEvery time.Duration
 	// OnLost is called for each attempt that died with an earlier process of this
 	// worker, so that leftovers can be ended. Default: nothing.
@@ -85,6 +86,7 @@ type Worker struct {
 	c       Config
 	runners map[string]bound
 	active  active
+	lease   atomic.Int64  // the shortest that was granted, in nanoseconds; 0: none yet
 	deliver chan struct{} // a token in it: the spool has something to tell
 }
 

@@ -48,6 +48,9 @@ func (w *Worker) take(ctx context.Context, d router.Delivery) {
 		w.giveBack(run, d, 5*time.Second)
 		return
 	}
+	if had := w.lease.Load(); g.Lease > 0 && (had == 0 || int64(g.Lease) < had) {
+		w.lease.Store(int64(g.Lease))
+	}
 	e.State, e.Token, e.Attempt, e.Worker = Begun, g.Token, g.Attempt, g.Worker
 	if err := w.c.Spool.Put(e); err != nil {
 		w.c.Log.Error("the spool takes nothing, so the task is not begun", "execution_id", d.Execution, "err", err)

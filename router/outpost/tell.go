@@ -133,13 +133,20 @@ func (w *Worker) tell(ctx context.Context, e Entry) {
 
 // keepAlive extends the holds of the running attempts and hears what is asked.
 func (w *Worker) keepAlive(ctx context.Context) {
-	for pause(ctx, w.c.HeartbeatEvery) {
+	for pause(ctx, w.beatEvery()) {
 		var wg sync.WaitGroup
 		for _, r := range w.active.list() {
 			wg.Go(func() { w.beat(ctx, r) })
 		}
 		wg.Wait()
 	}
+}
+
+func (w *Worker) beatEvery() time.Duration {
+	if lease := time.Duration(w.lease.Load()); lease > 0 {
+		return min(w.c.HeartbeatEvery, max(lease/3, 100*time.Millisecond))
+	}
+	return min(w.c.HeartbeatEvery, time.Second) // the first lease is not known yet
 }
 
 func (w *Worker) beat(ctx context.Context, r *running) {

@@ -189,11 +189,11 @@ func (n *Node) start() error {
 // Eval evaluates an Erlang expression on the node, as an operator's tool does.
 func (n *Node) Eval(t testing.TB, expr string) string {
 	t.Helper()
-	return n.ctl(t, "eval", expr)
+	return n.Ctl(t, "eval", expr)
 }
 
-// ctl runs the control tool.
-func (n *Node) ctl(t testing.TB, args ...string) string {
+// Ctl runs the control tool, as an operator does.
+func (n *Node) Ctl(t testing.TB, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
@@ -204,6 +204,15 @@ func (n *Node) ctl(t testing.TB, args ...string) string {
 		t.Fatalf("rabbitmqctl %v: %v\n%s", args, err, out)
 	}
 	return string(out)
+}
+
+// Log is what the node has logged, from warnings on.
+func (n *Node) Log() string {
+	log, err := os.ReadFile(filepath.Join(n.dir, "log", n.name+".log"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(log)
 }
 
 // Kill ends the node with SIGKILL.
@@ -221,7 +230,7 @@ func (n *Node) Kill() {
 // Shutdown ends the node as an operator does.
 func (n *Node) Shutdown(t testing.TB) {
 	t.Helper()
-	n.ctl(t, "shutdown", "--timeout", "60")
+	n.Ctl(t, "shutdown", "--timeout", "60")
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.awaitClosed()
