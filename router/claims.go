@@ -13,8 +13,31 @@ import (
 // parent's run to Complete, and what else the end of an execution leads to.
 var _ Claims = (*Router)(nil)
 
-// Claim implements Claims.
+// LaterError says that an execution may not begin yet: a policy holds it. Whoever
+// received its task gives it back for a while. It is an ErrBusy.
+type LaterError struct{ After time.Duration }
+
+func (e *LaterError) Error() string { return "held by a policy, ask again in " + e.After.String() }
+
+// Unwrap makes it an ErrBusy.
+func (e *LaterError) Unwrap() error { return hayate.ErrBusy }
+
+// Claim implements Claims. A claim that a policy does not let through is a
+// *LaterError, or an ErrConflict where the policy has ended the execution.
 func (r *Router) Claim(ctx context.Context, c Claim) (hayate.Execution, error) {
+	var held error
+	d := Delivery{QueueItem: QueueItem{Execution: c.Execution},
+		Ack: func(context.Context) error {
+			held = fmt.Errorf("claim execution %s: it has ended: %w", c.Execution, hayate.ErrConflict)
+			return nil
+		},
+		Nack: func(_ context.Context, after time.Duration) error { held = &LaterError{after}; return nil }}
+	if !r.admit(ctx, d) {
+		if held == nil {
+			held = &LaterError{heldAgain}
+		}
+		return hayate.Execution{}, held
+	}
 	return r.store.Claim(ctx, c)
 }
 

@@ -77,7 +77,10 @@ func (r *Router) awaitSweep(ctx context.Context, soon bool) (stale time.Duration
 // waitingByTarget is what a queue may offer that lives longer than the processes
 // that use it: how many items wait for a target, if that is known.
 type waitingByTarget interface {
-	Waiting(target string) (int, bool)
+	// Waiting says how many items wait for a target, as of some seconds ago; with
+	// again also those of any target that were given back for some seconds. false: it
+	// is not known.
+	Waiting(target string, again bool) (int, bool)
 }
 
 // requeueAfter is how long an execution may wait for its claim, though nothing
@@ -93,17 +96,23 @@ func (r *Router) requeue(ctx context.Context) error {
 		return nil
 	}
 	old := r.now().Add(-requeueAfter)
-	empty := map[string]bool{} // by target, as it was when this look began
+	// What is empty, by target, as it was when this look began. An execution that a
+	// policy holds goes round: it is in its queue or has been given back.
+	type place struct {
+		target string
+		round  bool
+	}
+	empty := map[place]bool{}
 	gone := func(x *hayate.Execution) bool {
 		if x.NotBefore.After(old) {
 			return false
 		}
-		target := TargetOf(x)
-		is, asked := empty[target]
+		at := place{TargetOf(x), x.Status == hayate.StatusDelayed && x.NotBefore.IsZero()}
+		is, asked := empty[at]
 		if !asked {
-			n, known := queue.Waiting(target)
+			n, known := queue.Waiting(at.target, at.round)
 			is = known && n == 0
-			empty[target] = is
+			empty[at] = is
 		}
 		return is
 	}

@@ -23,8 +23,9 @@ const (
 	// is given to others. It also keeps every delivery far below the server's time
 	// limit for acknowledgements.
 	idleAfter = 2 * time.Second
-	// maxTries is how often a task may be given back.
-	maxTries = 100
+	// maxTries is how often a task may be given back; one that a policy holds is, every
+	// few seconds.
+	maxTries = 10_000
 	// remembered bounds the ids of messages known to have been dealt with.
 	remembered = 8192
 )
@@ -156,8 +157,12 @@ func (b *Broker) delayFor(d time.Duration) (string, error) {
 	for 2*step <= d && step < 1<<20*time.Second {
 		step *= 2
 	}
-	name := b.name(fmt.Sprintf("delay.%ds", int64(step/time.Second)))
+	name := b.delayName(step)
 	return name, b.topo.ensure(name, b.topo.declareDelay(name, step.Milliseconds()))
+}
+
+func (b *Broker) delayName(step time.Duration) string {
+	return b.name(fmt.Sprintf("delay.%ds", int64(step/time.Second)))
 }
 
 // Depth implements router.Queue: what waits at the server, as of a second ago,
@@ -175,18 +180,32 @@ func (q *Queue) Depth() int {
 	return n
 }
 
-// Waiting says how many items wait for a target at the server, as of a second
-// ago; false where that is not known, since the server does not answer.
-func (q *Queue) Waiting(target string) (int, bool) {
+// Waiting says how many items wait for a target at the server, as of a second ago;
+// with again also those of any target that were given back for some seconds. false:
+// it is not known, since the server does not answer.
+func (q *Queue) Waiting(target string, again bool) (int, bool) {
 	name, err := q.b.taskQueue(target)
 	if err != nil || q.b.Health() != nil {
 		return 0, false
 	}
+	n, measured := q.waiting(name, q.b.topo.declareTasks(name))
+	for step := holdable; again && step <= shortDelay; step *= 2 {
+		delay := q.b.delayName(step)
+		more, known := q.waiting(delay, q.b.topo.declareDelay(delay, step.Milliseconds()))
+		n, measured = n+more, measured && known
+	}
+	return n, measured
+}
+
+// shortDelay bounds what counts as given back for some seconds.
+const shortDelay = 8 * time.Second
+
+// waiting is the depth of a queue. One that this process has not used is declared,
+// and measured from then on.
+func (q *Queue) waiting(name string, declare func(ch) error) (int, bool) {
 	n, measured := q.b.topo.depth(name)
 	if !measured {
-		// Nothing was put into it or received from it by this process: from now on it
-		// is declared and measured.
-		_ = q.b.topo.ensure(name, q.b.topo.declareTasks(name)) // asked again next time
+		_ = q.b.topo.ensure(name, declare) // asked again next time
 	}
 	return n, measured
 }

@@ -28,8 +28,13 @@ func (w *Worker) take(ctx context.Context, d router.Delivery) {
 	claiming, cancel := context.WithTimeout(ctx, w.c.ClaimWait)
 	g, err := w.c.Client.Take(claiming, router.Claim{Execution: d.Execution, Token: d.Token}, e.Claim)
 	cancel()
+	var later *router.LaterError
 	switch {
 	case err == nil:
+	case errors.As(err, &later): // a policy holds it
+		w.drop(e.Claim)
+		w.giveBack(run, d, max(later.After, 100*time.Millisecond))
+		return
 	case errors.Is(err, hayate.ErrConflict), errors.Is(err, hayate.ErrNotFound): // delivered twice, canceled, purged
 		w.c.Log.Debug("claim refused", "execution_id", d.Execution, "err", err)
 		w.drop(e.Claim)

@@ -66,6 +66,8 @@ type Reply struct {
 	// Error says why the request was refused, Code of which kind that is.
 	Error string `json:"error,omitempty"`
 	Code  string `json:"code,omitempty"`
+	// After is when to ask again, where Code is "later".
+	After time.Duration `json:"after,omitempty"`
 
 	Attempt    int           `json:"attempt,omitempty"`
 	Idempotent bool          `json:"idempotent,omitempty"`
@@ -99,6 +101,10 @@ func codes() map[string]error {
 
 // refuse makes a reply of an error. What is none of the kinds is "busy": repeat.
 func refuse(id string, err error) Reply {
+	var later *router.LaterError
+	if errors.As(err, &later) {
+		return Reply{ID: id, Error: err.Error(), Code: "later", After: later.After}
+	}
 	for code, kind := range codes() {
 		if errors.Is(err, kind) {
 			return Reply{ID: id, Error: err.Error(), Code: code}
@@ -111,6 +117,9 @@ func refuse(id string, err error) Reply {
 func (r *Reply) Err() error {
 	if r.Error == "" && r.Code == "" {
 		return nil
+	}
+	if r.Code == "later" {
+		return &router.LaterError{After: r.After}
 	}
 	kind, ok := codes()[r.Code]
 	if !ok {

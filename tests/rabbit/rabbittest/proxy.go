@@ -1,7 +1,6 @@
 package rabbittest
 
 import (
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -122,7 +121,7 @@ func (p *Proxy) serve(c net.Conn) {
 						return
 					}
 				}
-				if err == io.EOF || err != nil {
+				if err != nil {
 					return
 				}
 			}
