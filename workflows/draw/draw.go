@@ -62,6 +62,13 @@ type path struct {
 func trace(p *Picture) path {
 	t := path{nodes: map[string]mark{}, edges: make([]int, len(p.Graph.Edges))}
 	told := make([]bool, len(p.Tasks)) // its transitions say where it led
+	commands, asTask := map[string]bool{}, map[string]bool{}
+	for _, n := range p.Graph.Nodes {
+		commands[n.Name] = n.Command
+	}
+	for i := range p.Tasks {
+		asTask[p.Tasks[i].Name] = true
+	}
 	for i := range p.Tasks {
 		x := &p.Tasks[i]
 		if x.Workflow != "" {
@@ -75,52 +82,33 @@ func trace(p *Picture) path {
 		for _, w := range x.Transitions {
 			if w.Verdict == workflows.Taken && w.Edge >= 0 && w.Edge < len(t.edges) {
 				t.edges[w.Edge]++
-				if to := p.Graph.Edges[w.Edge].To; command(&p.Graph, to) {
+				if to := p.Graph.Edges[w.Edge].To; commands[to] && !asTask[to] { // Mistral's commands are no tasks
 					c := t.nodes[to]
-					if p.onPath(to) == 0 {
-						c.runs++
-						t.nodes[to] = c
-					}
+					c.runs++
+					t.nodes[to] = c
 				}
 			}
 		}
 	}
 	// What no transition tells, such as the requirements of a reverse workflow.
+	first := map[[2]string]int{}
+	for k, e := range p.Graph.Edges {
+		if _, ok := first[[2]string{e.From, e.To}]; !ok {
+			first[[2]string{e.From, e.To}] = k
+		}
+	}
 	for i := range p.Tasks {
 		x := &p.Tasks[i]
 		for _, f := range x.From {
 			if x.Workflow != "" || f < 0 || f >= len(p.Tasks) || told[f] {
 				continue
 			}
-			for k, e := range p.Graph.Edges {
-				if e.From == p.Tasks[f].Name && e.To == x.Name {
-					t.edges[k]++
-					break
-				}
+			if k, ok := first[[2]string{p.Tasks[f].Name, x.Name}]; ok {
+				t.edges[k]++
 			}
 		}
 	}
 	return t
-}
-
-// onPath counts the runs of a node that are tasks.
-func (p *Picture) onPath(name string) int {
-	n := 0
-	for i := range p.Tasks {
-		if p.Tasks[i].Name == name {
-			n++
-		}
-	}
-	return n
-}
-
-func command(g *workflows.Graph, name string) bool {
-	for _, n := range g.Nodes {
-		if n.Name == name {
-			return n.Command
-		}
-	}
-	return false
 }
 
 // traits are the words for what is special about a task.
@@ -188,46 +176,43 @@ func inOrder(g *workflows.Graph) []*workflows.Node {
 		next[e.From] = append(next[e.From], e.To)
 	}
 	byName := map[string]*workflows.Node{}
-	var queue []*workflows.Node
-	for i := range g.Nodes {
-		n := &g.Nodes[i]
-		byName[n.Name] = n
-		if n.Start {
-			queue = append(queue, n)
+	inbound := map[string]int{} // edges from nodes that are not listed yet
+	for _, e := range g.Edges {
+		if e.From != e.To {
+			inbound[e.To]++
 		}
 	}
-	for i := range g.Nodes { // what no start leads to comes last
-		queue = append(queue, &g.Nodes[i])
+	var stack []*workflows.Node
+	for i := len(g.Nodes) - 1; i >= 0; i-- { // what no start leads to comes last
+		byName[g.Nodes[i].Name] = &g.Nodes[i]
+		stack = append(stack, &g.Nodes[i])
+	}
+	for i := len(g.Nodes) - 1; i >= 0; i-- {
+		if g.Nodes[i].Start {
+			stack = append(stack, &g.Nodes[i])
+		}
 	}
 	var out []*workflows.Node
 	seen := map[*workflows.Node]bool{}
-	for len(queue) > 0 {
-		n := queue[0]
-		queue = queue[1:]
-		if n == nil || seen[n] {
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if seen[n] {
 			continue
 		}
 		seen[n] = true
 		out = append(out, n)
-		var follow []*workflows.Node
 		for _, name := range next[n.Name] {
-			if to := byName[name]; to != nil && !seen[to] && (to.Join == 0 || ready(g, to, byName, seen)) {
-				follow = append(follow, to)
+			inbound[name]--
+		}
+		for i := len(next[n.Name]) - 1; i >= 0; i-- {
+			to := byName[next[n.Name][i]]
+			if to != nil && !seen[to] && (to.Join == 0 || inbound[to.Name] <= 0) { // a join comes after its branches
+				stack = append(stack, to)
 			}
 		}
-		queue = append(follow, queue...)
 	}
 	return out
-}
-
-// ready says whether all that leads to a node has been listed.
-func ready(g *workflows.Graph, n *workflows.Node, byName map[string]*workflows.Node, seen map[*workflows.Node]bool) bool {
-	for _, e := range g.Edges {
-		if e.To == n.Name && e.From != n.Name && !seen[byName[e.From]] {
-			return false
-		}
-	}
-	return true
 }
 
 // Text draws a picture as lines: each task, and below it where it leads.

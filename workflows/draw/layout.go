@@ -54,15 +54,20 @@ const (
 	margin = 20.0
 )
 
+// drawable refuses a graph that is too large for a picture.
+func drawable(g *workflows.Graph) error {
+	if len(g.Nodes) <= MaxDrawn && len(g.Edges) <= 3*MaxDrawn {
+		return nil
+	}
+	return fmt.Errorf("a graph of %d tasks and %d transitions is too large for a picture (at most %d tasks); draw it as text or dot: %w",
+		len(g.Nodes), len(g.Edges), MaxDrawn, hayate.ErrInvalid)
+}
+
 // arrange lays a graph out in layers: edges lead down where that is possible, each
 // node lies below all that lead to it (longest path), the order within a layer is
 // that with few crossings (barycentres), and places are as straight below each other
 // as the order allows.
 func arrange(g *workflows.Graph, size func(node int) (w, h float64), label func(edge int) (w, h float64)) (*layout, error) {
-	if len(g.Nodes) > MaxDrawn || len(g.Edges) > 3*MaxDrawn {
-		return nil, fmt.Errorf("a graph of %d tasks and %d transitions is too large for a picture (at most %d tasks); draw it as text or dot: %w",
-			len(g.Nodes), len(g.Edges), MaxDrawn, hayate.ErrInvalid)
-	}
 	l := &layout{}
 	index := map[string]int{}
 	for i, n := range g.Nodes {

@@ -86,6 +86,9 @@ func (b *box) size() (w, h float64) {
 // SVG draws a picture by a layout of its own. The document stands alone: no script,
 // no font, nothing to load.
 func SVG(p Picture) (string, error) {
+	if err := drawable(&p.Graph); err != nil {
+		return "", err
+	}
 	t := trace(&p)
 	g := p.Graph
 	order := inOrder(&g)

@@ -30,6 +30,7 @@ type Definition struct {
 	digest    string
 	max       int
 	maxItems  int
+	size      int // tasks in all its workflows
 }
 
 type workflow struct {
@@ -234,6 +235,7 @@ func (r *reader) definition(d *Definition, root *yamldoc.Node, wanted, target st
 
 func (d *Definition) add(w *workflow) {
 	if w != nil {
+		d.size += len(w.tasks)
 		d.workflows[w.name] = w
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
-// maxIdle bounds what one step does without waiting for anything: beyond it a
-// workflow is taken to run in circles.
+// maxIdle bounds what one step does without waiting for anything, unless the
+// definition has so many tasks that it may be more: beyond it a workflow is taken to
+// run in circles. A task is some four pieces of work.
 const maxIdle = 20_000
 
 // stepper is one step of a run.
@@ -45,7 +46,7 @@ func (r *Run) Step(f flow.Fact) (flow.Delta, []flow.Command, error) {
 	for n := 0; err == nil && len(s.work) > 0; n++ {
 		w := s.work[0]
 		s.work = s.work[1:]
-		if n > maxIdle || len(s.entries) > s.def.max {
+		if n > max(maxIdle, 8*s.def.size) || len(s.entries) > s.def.max {
 			s.endFrame(s.frames[0], failure, fmt.Sprintf("The workflow was stopped after %d tasks: a loop without end.", len(s.entries)))
 			break
 		}
