@@ -1,6 +1,7 @@
 package router
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strconv"
@@ -187,7 +188,17 @@ type childContexts struct {
 	user json.RawMessage // who the workflow runs as; nil: nobody is named
 	head []byte          // up to the pack
 	tail []byte          // from behind the pack to the place
+	// depth is how many workflows stand above the workflow.
+	depth int
 }
+
+// maxNesting bounds how deep workflows start each other: one that starts itself would
+// never end.
+const maxNesting = 100
+
+// placeMark begins a place in a context. Every workflow above adds one: contexts hold
+// those of their parents, and no text can hold the mark, since its quotes are escaped.
+var placeMark = []byte(`"orquesta":{"workflow_execution_id":`)
 
 // of prepares the contexts of a workflow's tasks.
 func (c *childContexts) prepare(p *hayate.Execution) {
@@ -198,7 +209,7 @@ func (c *childContexts) prepare(p *hayate.Execution) {
 	if len(p.Context) > 0 && json.Unmarshal(p.Context, &parent) != nil {
 		parent = map[string]json.RawMessage{}
 	}
-	c.of, c.user = p.ID, parent["user"]
+	c.of, c.user, c.depth = p.ID, parent["user"], bytes.Count(p.Context, placeMark)
 	parent["execution_id"] = json.RawMessage(fmt.Sprintf("%q", p.ID))
 	b, err := json.Marshal(parent)
 	if err != nil {

@@ -348,9 +348,10 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 				return err
 			}
 		case workflows.Finish:
-			s.x.Result = s.overdueResult(workflowResult(s.x.Runner, c))
+			result, status := boundedResult(s.overdueResult(workflowResult(s.x.Runner, c)), c.Status)
+			s.x.Result = result
 			s.ended = true
-			if err := s.move(c.Status); err != nil {
+			if err := s.move(status); err != nil {
 				return err
 			}
 		case workflows.CancelChildren, workflows.PauseChildren, workflows.ResumeChildren:
@@ -382,6 +383,27 @@ func (s *step) move(to hayate.Status) error {
 		}
 	}
 	return s.x.To(to, s.at)
+}
+
+// maxWorkflowResult bounds the result of a workflow, in bytes. Workflows that pass
+// on the results of workflows would otherwise make each larger than the last.
+const maxWorkflowResult = 8 << 20
+
+// boundedResult replaces a result that is too large by one that says so; the workflow
+// then failed.
+func boundedResult(result json.RawMessage, status hayate.Status) (json.RawMessage, hayate.Status) {
+	if len(result) <= maxWorkflowResult {
+		return result, status
+	}
+	if status == hayate.StatusSucceeded {
+		status = hayate.StatusFailed
+	}
+	message := fmt.Sprintf("The result of the workflow has %d bytes, more than the %d allowed. Give it an output that is smaller, or keep large values in files.", len(result), maxWorkflowResult)
+	b, err := json.Marshal(map[string]any{"errors": []map[string]string{{"type": "error", "message": message}}, "output": nil})
+	if err != nil {
+		panic(err) // a text
+	}
+	return b, status
 }
 
 // workflowResult is the result of a workflow in StackStorm's shape. The output of an
@@ -441,6 +463,8 @@ func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 		err = render.Errorf(render.Schema, "Action \"%s\" cannot be found.", st.Action)
 	case !b.Enabled:
 		err = render.Errorf(render.Schema, "Action \"%s\" is disabled.", st.Action)
+	case contexts.depth >= maxNesting && isWorkflow(b.Runner):
+		err = render.Errorf(render.Schema, "The workflow \"%s\" is not started: workflows are nested deeper than %d. Does one start itself?", st.Action, maxNesting)
 	default:
 		x.Runner, x.Idempotent, x.Target = b.Runner, b.Idempotent || isWorkflow(b.Runner), targetOf(b, "")
 		s.r.cat.Load().governNew(&x)

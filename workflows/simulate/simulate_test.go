@@ -151,6 +151,15 @@ func TestALoopWithoutEndIsStopped(t *testing.T) {
 	}
 }
 
+func TestTheBoundOfARunIsTheStated(t *testing.T) {
+	t.Parallel()
+	def := parse(t, "version: 1.0\ntasks:\n  s: {action: x.s, next: [{do: a}]}\n  a: {action: x.a, next: [{do: b}]}\n  b: {action: x.b, next: [{do: a}]}\n", workflows.Options{})
+	r, err := simulate.Run(def, simulate.Plan{})
+	if err != nil || r.Status != hayate.StatusFailed || !strings.Contains(string(r.Errors), "more than the 100000 allowed") {
+		t.Errorf("%s %s %v", r.Status, r.Errors, err)
+	}
+}
+
 func TestDatastoreValuesAreGiven(t *testing.T) {
 	t.Parallel()
 	def := parse(t, "version: 1.0\ntasks:\n  a: {action: x.a v=<% st2kv('system.color') %>}\n", workflows.Options{})
