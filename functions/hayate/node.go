@@ -109,8 +109,9 @@ func (n *node) openShared(ctx context.Context, s settings.Settings, keys string)
 }
 
 // openDesk has this process answer workers that touch no store: those who ask by
-// HTTPS, and, as a router, those who ask over the broker.
-func (n *node) openDesk(rt *router.Router, ps *packSource) error {
+// HTTPS, and, as a router, those who ask over the broker. As an api it takes events
+// from queues.
+func (n *node) openDesk(rt *router.Router, ps *packSource, queues []string) error {
 	c := remote.DeskConfig{Router: rt, Secrets: n.secrets, Lease: n.lease}
 	if ps.share != nil {
 		c.Bundle = ps.share.Open
@@ -122,6 +123,11 @@ func (n *node) openDesk(rt *router.Router, ps *packSource) error {
 	n.broker.Listen()
 	if n.has("router") {
 		n.broker.Serve(n.desk)
+	}
+	if n.has("api") { // who takes events in
+		for _, queue := range queues {
+			n.broker.Source(queue, rt.Accept)
+		}
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func up(ctx context.Context, s settings.Settings, stderr io.Writer, ready func(a
 	if _, err := ps.load(ctx); err != nil {
 		return err
 	}
-	if err := n.openDesk(rt, ps); err != nil {
+	if err := n.openDesk(rt, ps, s.EventQueues); err != nil {
 		return err
 	}
 	l, err := net.Listen(network(s.Listen), s.Listen)

@@ -26,6 +26,13 @@ func open(t *testing.T, c amqp.Config) *amqp.Broker {
 	if err != nil {
 		t.Fatal(err)
 	}
+	run(t, b)
+	return b
+}
+
+// run connects a broker until the test ends.
+func run(t *testing.T, b *amqp.Broker) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -39,7 +46,6 @@ func open(t *testing.T, c amqp.Config) *amqp.Broker {
 	if err := b.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return b
 }
 
 func TestQueue(t *testing.T) {

@@ -50,6 +50,7 @@ type Settings struct {
 	QueueCert      string
 	QueueKey       string
 	Keys           string
+	EventQueues    []string
 	ReadyDelay     time.Duration
 	Timezone       *time.Location
 	TimerMisfire   string
@@ -89,7 +90,7 @@ func List() []Setting {
 		{"packs", "", "folders of packs, joined by commas; each pack is a subfolder with a pack.yaml", list(func(s *Settings) *[]string { return &s.Packs })},
 		{"configs", "", "folder of the packs' configurations: PACK.yaml each", text(func(s *Settings) *string { return &s.Configs })},
 		{"listen", "127.0.0.1:9101", "address to serve on; port 0 picks a free one. Other than loopback every call needs a token", address(func(s *Settings) *string { return &s.Listen })},
-		{"shipped", "core", "packs of the binary to register, joined by commas: core, aws, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
+		{"shipped", "core", "packs of the binary to register, joined by commas: core, amqp, aws, hello, samples", list(func(s *Settings) *[]string { return &s.Shipped })},
 		{"watch", "true", "reload packs when their files change", boolean(func(s *Settings) *bool { return &s.Watch })},
 		{"log-level", "info", "least level to log: debug, info, warn, error", oneOf(func(s *Settings) *string { return &s.LogLevel }, "debug", "info", "warn", "error")},
 		{"log-format", "text", "form of the log: text or json", oneOf(func(s *Settings) *string { return &s.LogFormat }, "text", "json")},
@@ -115,6 +116,7 @@ func List() []Setting {
 		{"queue-ca", "", "file of the certificates that vouch for the RabbitMQ server; default: the system's", text(func(s *Settings) *string { return &s.QueueCA })},
 		{"queue-cert", "", "file of the certificate to show to the RabbitMQ server; without a user in the address it logs in with it", text(func(s *Settings) *string { return &s.QueueCert })},
 		{"queue-key", "", "file of that certificate's key", text(func(s *Settings) *string { return &s.QueueKey })},
+		{"event-queues", "", "queues of the RabbitMQ, joined by commas, whose messages are events: CloudEvents by the AMQP binding, or a source's own payloads", list(func(s *Settings) *[]string { return &s.EventQueues })},
 		{"keys", "", "file of the keys that seal secrets; processes that share a store need the same. Default: keys in the data directory", text(func(s *Settings) *string { return &s.Keys })},
 		{"ready-delay", "0s", "time between /readyz turning and the end of service when the server stops, for load balancers to notice", duration(func(s *Settings) *time.Duration { return &s.ReadyDelay }, 0)},
 		{"worker-lease", "15m", "time for which a worker of hayate worker may be silent before it counts as lost; a RabbitMQ that is away does not count", duration(func(s *Settings) *time.Duration { return &s.WorkerLease }, time.Second)},

@@ -4,6 +4,7 @@ package all
 
 import (
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/runners/amqp"
 	"github.com/hayate-run/hayate/runners/aws"
 	"github.com/hayate-run/hayate/runners/http"
 	"github.com/hayate-run/hayate/runners/inquirer"
@@ -25,5 +26,6 @@ func New(c Config) []router.Runner {
 		shell.New(shell.Config{}),
 		http.New(http.Config{Version: c.Version}),
 		aws.New(c.AWS),
+		amqp.New(),
 	}
 }

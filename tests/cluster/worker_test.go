@@ -177,3 +177,23 @@ func TestAWorkerElsewhereIsCanceledAndDies(t *testing.T) {
 	w.stop(t)
 	status(third, "succeeded")
 }
+
+func TestAWorkerElsewhereReportsByHTTPS(t *testing.T) {
+	c := newCluster(t, rabbit.VirtualHost(t))
+	s := c.start(t, c.packs(t), "--role", "api") // nobody answers claims over RabbitMQ
+	c.worker(t, filepath.Join(t.TempDir(), "worker"), "--report", s.URL)
+	const n = 5
+	for i := range n {
+		s.Send(t, hayatetest.Event("//test", fmt.Sprint("far", i), "test.far", fmt.Sprintf(`{"n":"far%d"}`, i)))
+	}
+	awaitEnd(t, s, 30*time.Second, n)
+	if got := s.Count(t, "executions", "status=succeeded"); got != n || len(c.noted(t)) != n {
+		t.Errorf("%d of %d succeeded, with %d effects", got, n, len(c.noted(t)))
+	}
+	for _, token := range []string{"", "stolen"} {
+		r := s.Do(t, "POST", "/v1/worker", []byte(`{"kind":"complete","id":"1","worker":"x","claim":"c","execution":"65f0c1a0b1c2d3e4f5a6b7c8","attempt":1,"result":{"Status":"succeeded"}}`), "Authorization", "Bearer "+token)
+		if r.Status != 403 {
+			t.Errorf("with the token %q the answer is %d: %s", token, r.Status, r.Body)
+		}
+	}
+}
