@@ -29,6 +29,14 @@ func (a *app) ruleState() *cobra.Command {
 			q.Set("key", key)
 		}
 		if !reset {
+			none, err := a.remembersNothing(c, path, q)
+			if err != nil {
+				return err
+			}
+			if none {
+				a.say("rule %s remembers nothing of earlier events", args[0])
+				return nil
+			}
 			return a.lists(c, &l, path, q, []column{{title: "KEY", get: stateKey}, {title: "REMEMBERS", get: stateSummary},
 				wideField("DUE", "wake"), wideField("EXPIRES", "expires")})
 		}
@@ -42,6 +50,20 @@ func (a *app) ruleState() *cobra.Command {
 		})
 	}
 	return c
+}
+
+// remembersNothing says whether a table would be empty.
+func (a *app) remembersNothing(c *cobra.Command, path string, q url.Values) (bool, error) {
+	if watch, err := c.Flags().GetBool("watch"); err != nil || watch || a.output != "table" && a.output != "wide" {
+		return false, err
+	}
+	first := url.Values{"limit": {"1"}}
+	for k, v := range q {
+		first[k] = v
+	}
+	var found []object
+	err := a.get(c.Context(), path, first, &found)
+	return err == nil && len(found) == 0, err
 }
 
 func stateKey(o object) string {

@@ -81,6 +81,16 @@ func (f *Form) Summary(raw json.RawMessage, at time.Time) []string {
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	now := micros(at)
 	when := func(u int64) string { return f.moment(instant(u)) }
+	if b := f.breaker; b != nil {
+		switch {
+		case s.Open != 0 && now < s.Open+b.open.Microseconds():
+			add("circuit breaker open since %s, tries again at %s", when(s.Open), f.moment(instant(s.Open).Add(b.open)))
+		case s.Open != 0:
+			add("circuit breaker half-open since %s", f.moment(instant(s.Open).Add(b.open)))
+		case len(s.Failures) > 0:
+			add("%d of %d failures within %s", len(within(s.Failures, now, b.within)), b.failures, Span(b.within))
+		}
+	}
 	if f.count != nil {
 		if n := len(within(s.Seen, now, f.count.within)); n > 0 {
 			add("%d of %d within %s", n, f.count.n, Span(f.count.within))
@@ -115,16 +125,6 @@ func (f *Form) Summary(raw json.RawMessage, at time.Time) []string {
 	if f.budget != nil {
 		if n := len(within(s.Budget, now, f.budget.within)); n > 0 {
 			add("%d of %d within %s of the budget", n, f.budget.n, Span(f.budget.within))
-		}
-	}
-	if b := f.breaker; b != nil {
-		switch {
-		case s.Open != 0 && now < s.Open+b.open.Microseconds():
-			add("circuit breaker open since %s, tries again at %s", when(s.Open), f.moment(instant(s.Open).Add(b.open)))
-		case s.Open != 0:
-			add("circuit breaker half-open since %s", f.moment(instant(s.Open).Add(b.open)))
-		case len(s.Failures) > 0:
-			add("%d of %d failures within %s", len(within(s.Failures, now, b.within)), b.failures, Span(b.within))
 		}
 	}
 	if len(out) == 0 {
