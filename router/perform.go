@@ -34,10 +34,15 @@ func (r *Router) beat(ctx context.Context) {
 }
 
 // Tick does once what Run does again and again: it sweeps until nothing is left
-// that nobody works on, and removes a portion of old history. It is for
+// that nobody works on, fires the ticks of timers that are due, and removes a
+// portion of old history. It is for
 // processes that are called by a clock. Several may tick at once.
 func (r *Router) Tick(ctx context.Context) error {
 	errs := []error{r.Sweep(ctx), r.requeue(ctx)}
+	if r.hasTimers() {
+		_, err := r.TickTimers(ctx)
+		errs = append(errs, err)
+	}
 	if r.cfg.Retention >= 0 || r.cfg.RetainCount > 0 {
 		if _, err := r.Purge(ctx); err != nil {
 			errs = append(errs, err)

@@ -515,3 +515,19 @@ func TestARuleWithAWrongTimerIsNamed(t *testing.T) {
 		t.Errorf("Timers gave %+v, %v; want the good one", got, err)
 	}
 }
+
+func TestTickLetsTimersTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c clock
+		c.set("2026-11-24T10:00:00Z")
+		w := timerWorld(t, &c, func(cfg *router.Config) { cfg.SoleOwner, cfg.TimerGrace = false, 5*time.Minute })
+		w.load(timerContent(timerRule("job", cron.IntervalTimer, `{"unit":"seconds","delta":30}`)))
+		for range 3 {
+			if err := w.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Minute)
+		}
+		wantTicks(t, w, "2026-11-24T10:00:30Z", "2026-11-24T10:01:00Z", "2026-11-24T10:01:30Z", "2026-11-24T10:02:00Z")
+	})
+}

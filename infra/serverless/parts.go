@@ -52,6 +52,10 @@ type Role struct {
 	Receives string
 }
 
+// timerGrace is how late a tick of a timer still counts as in time: functions look
+// once a minute, and may miss a turn.
+const timerGrace = 5 * time.Minute
+
 // Open makes the parts of a function. It connects to nothing: the first invocation
 // does.
 func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Parts, error) {
@@ -84,7 +88,8 @@ func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Par
 	}
 	p.Router, err = router.New(router.Config{Store: p.Store, Queue: queue, Registry: p.Store.Registry(), Datastore: p.Store.Datastore(),
 		Blobs: p.Store.Blobs(), Secrets: secrets, Runners: runners, RunnerTypes: packs.Runners(), Log: p.Log, Workers: -1,
-		Lease: s.Lease, SweepEvery: sweepEvery, Frozen: p.client != nil, SharedQueue: p.client != nil, Retention: retention})
+		Lease: s.Lease, SweepEvery: sweepEvery, Frozen: p.client != nil, SharedQueue: p.client != nil, Retention: retention,
+		Leases: p.Store.Leases(), Timers: p.Store.Timers(), Zone: s.Timezone, TimerGrace: timerGrace})
 	if err != nil {
 		return nil, err
 	}

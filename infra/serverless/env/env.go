@@ -32,6 +32,7 @@ type Settings struct {
 	Webhooks                map[string]signature.Method
 	Retention               time.Duration
 	CallbackURL             string
+	Timezone                *time.Location
 }
 
 // Setting is a line of the table of settings.
@@ -79,6 +80,10 @@ func List() []Setting {
 		{Name: "HAYATE_KEY_RING", Secret: true, Help: "the text of such a file", set: text(func(s *Settings) *string { return &s.KeyRing })},
 		{Name: "HAYATE_LEASE", Default: "1m", Help: "how long an attempt counts as alive without a sign of it", set: duration(func(s *Settings) *time.Duration { return &s.Lease })},
 		{Name: "HAYATE_RETENTION", Default: "720h", Help: "how long finished history is kept; 0 for ever", set: duration(func(s *Settings) *time.Duration { return &s.Retention })},
+		{Name: "HAYATE_TIMEZONE", Default: "UTC", Help: "time zone of timers that name none", set: func(s *Settings, v string) (err error) {
+			s.Timezone, err = time.LoadLocation(v)
+			return err
+		}},
 		{Name: "HAYATE_CALLBACK_URL", Help: "what functions that are to call back are told: the api function's URL with /v1/callbacks", set: text(func(s *Settings) *string { return &s.CallbackURL })},
 		{Name: "HAYATE_TOKEN", Secret: true, Help: "bearer token that lets callers in: events at ingest, everything at api", set: text(func(s *Settings) *string { return &s.Token })},
 		{Name: "HAYATE_WEBHOOKS", Secret: true, Help: `signatures of webhooks, as JSON: {"github":{"kind":"github","secret":"…"}}`, set: func(s *Settings, v string) error { return s.readWebhooks(v) }},
