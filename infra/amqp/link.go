@@ -20,6 +20,7 @@ const (
 	firstPause  = 100 * time.Millisecond
 	longestWait = 5 * time.Second
 	dialWait    = 5 * time.Second
+	warnEvery   = time.Minute
 	// answerWait is how long the server may be silent before it is said to be.
 	answerWait = 3 * time.Second
 )
@@ -39,6 +40,7 @@ type link struct {
 	blocked  string    // why the server takes no messages
 	blockedA time.Time
 	answered time.Time // when the server last answered a question
+	warned   time.Time // when its absence was last logged as a warning
 }
 
 func newLink(b *Broker, role string) *link {
@@ -129,10 +131,17 @@ func (l *link) down(err error) {
 		l.since = l.b.cfg.Now()
 	}
 	l.working, l.conn, l.cause, l.blocked = false, nil, err, ""
+	warn := !was && time.Since(l.warned) > warnEvery
+	if warn || was {
+		l.warned = time.Now()
+	}
 	l.mu.Unlock()
-	if was {
+	switch {
+	case was:
 		l.b.log.Warn("RabbitMQ lost, connecting again", "host", l.b.host, "connection", l.role, "err", err)
-	} else {
+	case warn:
+		l.b.log.Warn("RabbitMQ not reached, trying on", "host", l.b.host, "connection", l.role, "err", err)
+	default:
 		l.b.log.Debug("RabbitMQ not reached, trying again", "host", l.b.host, "connection", l.role, "err", err)
 	}
 }

@@ -156,7 +156,7 @@ func LoadWorker(flags map[string]string, getenv func(string) string, file string
 			errs = append(errs, fmt.Errorf("tag %q: want letters, digits, dots, dashes and underscores, at most 64: %w", tag, hayate.ErrInvalid))
 		}
 	}
-	if s.Queue == "" {
+	if s.Queue == "" && err == nil {
 		errs = append(errs, fmt.Errorf("--amqp is missing: name the RabbitMQ, amqps://USER:PASSWORD@HOST/VHOST, or file:PATH: %w", hayate.ErrInvalid))
 	}
 	return s, errors.Join(append(errs, err)...)

@@ -37,6 +37,8 @@ const startTimeout = 90 * time.Second
 type Node struct {
 	// Config is further text for rabbitmq.conf; it must be set before the first use.
 	Config string
+	// Plugins are the plug-ins to enable, joined by commas; likewise.
+	Plugins string
 
 	once     sync.Once
 	err      error
@@ -111,7 +113,7 @@ func (n *Node) prepare() {
 	if n.err = os.WriteFile(filepath.Join(n.dir, "rabbitmq.conf"), []byte(conf), 0o600); n.err != nil {
 		return
 	}
-	if n.err = os.WriteFile(filepath.Join(n.dir, "plugins"), []byte("[].\n"), 0o600); n.err != nil {
+	if n.err = os.WriteFile(filepath.Join(n.dir, "plugins"), []byte("["+n.Plugins+"].\n"), 0o600); n.err != nil {
 		return
 	}
 	n.epmd = exec.Command(epmd, "-port", strconv.Itoa(n.epmdPort), "-address", "127.0.0.1")
