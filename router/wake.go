@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -244,25 +245,32 @@ func (d *decider) woken(ctx context.Context, ref hayate.Ref, name string, at tim
 	return d.guard(ctx, rule, form, in, f)
 }
 
+// expectAtOnce is how many keys are looked up together.
+const expectAtOnce = 500
+
 // expect begins to expect the keys that rules name, where nothing came yet.
 func (r *Router) expect(ctx context.Context, cat *catalog) error {
 	for ref, form := range cat.forms {
-		for _, key := range form.Initial() {
-			names := form.Keys(key, key)
-			name := names[keyAt(form, key)]
-			have, err := r.bodies(ctx, ref, []string{name})
+		for keys := range slices.Chunk(form.Initial(), expectAtOnce) {
+			names := make([]string, len(keys))
+			for i, key := range keys {
+				names[i] = form.Keys(key, key)[keyAt(form, key)]
+			}
+			have, err := r.bodies(ctx, ref, names)
 			if err != nil {
 				return err
 			}
-			if len(have[0]) > 0 {
-				continue
-			}
-			e, err := wakeEvent(triggerExpecting, ref, name, r.now(), stateful.News{Rule: string(ref), Key: key})
-			if err == nil {
-				_, err = r.Accept(ctx, e)
-			}
-			if err != nil {
-				return err
+			for i, key := range keys {
+				if len(have[i]) > 0 {
+					continue
+				}
+				e, err := wakeEvent(triggerExpecting, ref, names[i], r.now(), stateful.News{Rule: string(ref), Key: key})
+				if err == nil {
+					_, err = r.Accept(ctx, e)
+				}
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}
