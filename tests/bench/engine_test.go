@@ -132,6 +132,7 @@ version: 1.0
 input: [turns]
 vars: [{n: 1}]
 tasks:
+  lead: {next: [{do: turn}]}
   turn:
     action: bench.step
     next:

@@ -188,7 +188,8 @@ func TestWorkflows(t *testing.T) {
 	writeSection(t, "Workflows", text)
 }
 
-// TestProfile measures one workload, for a profile: -window 6s -cpuprofile FILE.
+// TestProfile measures one workload, for a profile: -window 6s -cpuprofile FILE. The
+// workload history:1 is that of long runs.
 func TestProfile(t *testing.T) {
 	name, clients, ok := strings.Cut(os.Getenv("HAYATE_BENCH_PROFILE"), ":")
 	if !ok {
@@ -197,6 +198,10 @@ func TestProfile(t *testing.T) {
 	n, err := strconv.Atoi(clients)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if name == "history" {
+		history(t)
+		return
 	}
 	w := &workloads[1]
 	for i := range workloads {
