@@ -25,6 +25,9 @@ type Start struct {
 	// Deadline is when a workflow must be over, whatever its action says; zero: what
 	// its action says.
 	Deadline time.Time
+	Again    Again // tasks from which it continues another; else zero
+
+	trace string // that of the execution it repeats or continues
 }
 
 // Start stores a new execution and hands it to the queue. ErrInvalid says what
@@ -96,6 +99,9 @@ func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Exec
 		x.Status = hayate.StatusDelayed
 		x.NotBefore = at.Add(s.Delay)
 	}
+	if s.trace != "" {
+		x.Trace = s.trace
+	}
 	x.Log = append(x.Log, hayate.Transition{Time: at, Status: x.Status})
 	r.cat.Load().governNew(&x)
 	return x
@@ -113,8 +119,11 @@ func personalContext(s *Start, pack string) json.RawMessage {
 	}
 	set("user", s.User)
 	set("pack", pack)
-	if s.Rerun != "" {
-		set("re-run", map[string]string{"ref": string(s.Rerun)})
+	switch {
+	case len(s.Again.Tasks) > 0:
+		set("re-run", s.Again)
+	case s.Rerun != "":
+		set("re-run", Again{Ref: s.Rerun})
 	}
 	if len(s.Context) > 0 {
 		var more map[string]json.RawMessage
@@ -226,7 +235,7 @@ func (r *Router) Rerun(ctx context.Context, id hayate.ExecutionID, parameters js
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("re-run execution %s: %w", id, err)
 	}
-	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id, Target: old.Target})
+	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id, Target: old.Target, trace: old.Trace})
 }
 
 // Masked returns the execution as anybody may see it: secret parameters and

@@ -45,6 +45,7 @@ type liveRun struct {
 	version int64           // of the stored run; 0: not created
 	head    json.RawMessage // of the stored run
 	own     ownState
+	seed    map[string]json.RawMessage // entries that a run begins with which continues another
 	timer   *time.Timer
 	// contexts are those of its tasks.
 	contexts childContexts
@@ -86,6 +87,8 @@ type told struct {
 	note func(*step) bool
 	done chan error
 }
+
+func newTold(f workflows.Fact) *told { return &told{fact: f, done: make(chan error, 1)} }
 
 func (rs *runs) get(id hayate.ExecutionID) *liveRun {
 	rs.mu.Lock()
@@ -235,6 +238,9 @@ func (r *Router) stepOnce(ctx context.Context, lr *liveRun, batch []*told) error
 	}
 	s := &step{r: r, lr: lr, at: r.now(), entries: map[string]json.RawMessage{}, own: lr.own, x: lr.x, loaded: loaded}
 	s.own.Timers = maps.Clone(lr.own.Timers)
+	if lr.version == 0 {
+		maps.Copy(s.entries, lr.seed)
+	}
 	for _, t := range batch {
 		if err := s.tell(ctx, t); err != nil {
 			lr.run = nil
@@ -290,7 +296,7 @@ func (s *step) tell(ctx context.Context, t *told) error {
 				return err
 			}
 			continue
-		case errors.Is(err, hayate.ErrInvalid):
+		case errors.Is(err, hayate.ErrInvalid) && s.lr.version > 0:
 			// A fact that the run cannot make sense of must not block the others: what
 			// happened is recorded, and somebody is told.
 			s.refused = append(s.refused, func() {
@@ -373,6 +379,9 @@ func (s *step) move(to hayate.Status) error {
 		to = hayate.StatusTimeout
 	case s.x.Status == hayate.StatusCanceling:
 		to = hayate.StatusCanceled
+	}
+	if to == hayate.StatusResuming && !s.x.Status.CanBecome(to) {
+		to = hayate.StatusRunning // it was not paused: it continues another
 	}
 	if s.x.Status == to {
 		return nil
@@ -543,7 +552,7 @@ func (s *step) commit(ctx context.Context) error {
 		lr.version++
 	}
 	fresh, newAlarm := s.own.Owed.since(lr.own.Owed), created || !s.alarm().Equal(lr.own.first())
-	lr.x, lr.own, lr.head = s.x, s.own, s.head
+	lr.x, lr.own, lr.head, lr.seed = s.x, s.own, s.head, nil
 	for _, report := range s.refused {
 		report()
 	}

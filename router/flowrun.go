@@ -67,6 +67,9 @@ func (d *definitions) parse(runner string, text []byte, v variant) (string, pars
 // beginRun starts the run of a workflow's execution. It is what performing such
 // an execution means: the commit that creates the run is the claim.
 func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
+	if a := againOf(x.Context); len(a.Tasks) > 0 && x.Parent == "" {
+		return r.beginAgain(ctx, x, a)
+	}
 	b := r.cat.Load().actions[x.Action]
 	if b == nil {
 		return r.failRun(ctx, x, errorResult(fmt.Sprintf("Action %q doesn't exist (any more)", x.Action)))
@@ -98,22 +101,35 @@ func (r *Router) beginRun(ctx context.Context, x *hayate.Execution) error {
 	if err := r.keepDefinition(ctx, digest, b.workflow); err != nil {
 		return err
 	}
+	return r.beginWith(ctx, &y, workflows.Fact{Kind: workflows.Started, Inputs: inputs, Context: runContext(x, b)}, func(lr *liveRun) {
+		lr.def, lr.run, lr.seed = p.def, workflows.New(p.def, string(x.ID)), nil
+		lr.own = ownState{Definition: digest, variant: v, due: due}
+	})
+}
+
+// beginWith creates the run of an execution by its first fact. make gives it its
+// definition and its state.
+func (r *Router) beginWith(ctx context.Context, x *hayate.Execution, first workflows.Fact, make func(*liveRun)) error {
 	lr := r.runs.get(x.ID)
-	t := &told{done: make(chan error, 1), fact: workflows.Fact{Kind: workflows.Started, Inputs: inputs, Context: runContext(x, b)}}
+	t := newTold(first)
 	lr.mu.Lock()
 	if lr.busy {
 		lr.mu.Unlock()
 		return fmt.Errorf("run %s is being stepped: %w", x.ID, hayate.ErrConflict)
 	}
 	lr.busy = true
-	lr.def = p.def
-	lr.run, lr.version, lr.head, lr.x, lr.own = workflows.New(p.def, string(x.ID)), 0, nil, y, ownState{Definition: digest, variant: v, due: due}
+	make(lr)
+	lr.version, lr.head, lr.x = 0, nil, *x
 	lr.queue = append([]*told{t}, lr.queue...)
 	lr.mu.Unlock()
 	// Running is part of the first commit; a workflow has no worker and no lease.
 	lr.x.Attempt++
 	r.lead(context.WithoutCancel(ctx), lr)
-	return <-t.done
+	err := <-t.done
+	if errors.Is(err, hayate.ErrInvalid) {
+		return r.failRun(ctx, x, errorResult(err.Error()))
+	}
+	return err
 }
 
 // keepDefinition stores a definition's text, once for each process.
@@ -297,33 +313,40 @@ func (r *Router) endRun(ctx context.Context, x *hayate.Execution, status hayate.
 
 // loadRun brings a stored run into memory.
 func (r *Router) loadRun(ctx context.Context, lr *liveRun) error {
+	_, err := r.readRun(ctx, lr)
+	return err
+}
+
+// readRun brings a stored run into memory, and returns it as it is stored, without
+// the router's own entry.
+func (r *Router) readRun(ctx context.Context, lr *liveRun) (Run, error) {
 	x, err := r.Execution(ctx, lr.id)
 	if err != nil {
-		return err
+		return Run{}, err
 	}
 	st, err := r.store.Run(ctx, lr.id)
 	if err != nil {
-		return fmt.Errorf("load run %s: %w", lr.id, err)
+		return st, fmt.Errorf("load run %s: %w", lr.id, err)
 	}
 	var own ownState
 	if err := json.Unmarshal(st.Entries[ownEntry], &own); err != nil {
-		return fmt.Errorf("load run %s: its router entry: %v: %w", lr.id, err, hayate.ErrInvalid)
+		return st, fmt.Errorf("load run %s: its router entry: %v: %w", lr.id, err, hayate.ErrInvalid)
 	}
 	delete(st.Entries, ownEntry)
 	text, err := r.readBlob(ctx, own.Definition)
 	if err != nil {
-		return fmt.Errorf("load run %s: its definition: %w", lr.id, err)
+		return st, fmt.Errorf("load run %s: its definition: %w", lr.id, err)
 	}
 	_, p := r.definitions.parse(x.Runner, text, own.variant)
 	if p.def == nil {
-		return fmt.Errorf("load run %s: its definition cannot be read any more: %w", lr.id, hayate.ErrInvalid)
+		return st, fmt.Errorf("load run %s: its definition cannot be read any more: %w", lr.id, hayate.ErrInvalid)
 	}
 	run, err := workflows.Load(p.def, string(lr.id), st.Head, st.Entries)
 	if err != nil {
-		return fmt.Errorf("load run %s: %w", lr.id, err)
+		return st, fmt.Errorf("load run %s: %w", lr.id, err)
 	}
 	lr.x, lr.def, lr.run, lr.version, lr.head, lr.own = x, p.def, run, st.Version, st.Head, own
-	return nil
+	return st, nil
 }
 
 func (r *Router) readBlob(ctx context.Context, hash string) ([]byte, error) {

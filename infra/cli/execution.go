@@ -362,8 +362,18 @@ func (a *app) executionPause(verb, status string) *cobra.Command {
 
 func (a *app) executionRerun() *cobra.Command {
 	var wait bool
-	c := &cobra.Command{Use: "rerun ID [NAME=VALUE...]", Aliases: []string{"re-run"}, Short: "run again, with the same parameters or some changed", Args: atLeast(1), ValidArgsFunction: a.completeExecution}
+	var tasks, noReset []string
+	c := &cobra.Command{Use: "rerun ID [NAME=VALUE...]", Aliases: []string{"re-run"}, Short: "run again, with the same parameters or some changed, or from tasks of a workflow", Args: atLeast(1),
+		Long: "Runs an execution again, as a new one. With --task a workflow that has ended without success is continued from those tasks: what is\n" +
+			"finished keeps its results and is not run again. Of a task with items all items run again; with --no-reset only those that failed.",
+		Example: "  hayate execution rerun 6b05cf8450ad99071e59db9b host=web-2\n  hayate execution rerun last --task deploy --task notify --no-reset deploy"}
 	c.Flags().BoolVar(&wait, "wait", false, "wait until it has ended; the exit code says how")
+	c.Flags().StringSliceVar(&tasks, "task", nil, "continue the workflow from this task; may be repeated")
+	c.Flags().StringSliceVar(&tasks, "tasks", nil, "the same, as st2 has it: names joined by commas")
+	c.Flags().StringSliceVar(&noReset, "no-reset", nil, "of this task run only the items again that failed; may be repeated")
+	if err := c.Flags().MarkHidden("tasks"); err != nil {
+		panic(err) // the flag is defined above
+	}
 	c.RunE = func(c *cobra.Command, args []string) error {
 		var old object
 		if err := a.get(c.Context(), "/api/v1/executions/"+url.PathEscape(args[0]), nil, &old); err != nil {
@@ -373,8 +383,28 @@ func (a *app) executionRerun() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		body := map[string]any{"parameters": params}
+		switch {
+		case len(tasks) > 0 && len(params) > 0:
+			return usage("either name tasks or change parameters: a workflow is continued with the parameters it has")
+		case len(tasks) == 0 && len(noReset) > 0:
+			return usage("--no-reset goes with --task")
+		case len(tasks) > 0:
+			reset := []string{}
+			for _, t := range tasks {
+				if !slices.Contains(noReset, t) {
+					reset = append(reset, t)
+				}
+			}
+			for _, t := range noReset {
+				if !slices.Contains(tasks, t) {
+					return usage("--no-reset %s: there is no --task %s%s", t, t, hint(t, tasks))
+				}
+			}
+			body["tasks"], body["reset"] = tasks, reset
+		}
 		var x object
-		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions/"+url.PathEscape(args[0])+"/re_run", map[string]any{"parameters": params}, &x); err != nil {
+		if err := a.send(c.Context(), http.MethodPost, "/api/v1/executions/"+url.PathEscape(text(old, "id"))+"/re_run", body, &x); err != nil {
 			return err
 		}
 		return a.started(c.Context(), text(x, "id"), wait, 0, false)

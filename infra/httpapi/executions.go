@@ -318,6 +318,7 @@ func (s *Server) rerunExecution(w http.ResponseWriter, r *http.Request) error {
 	var b struct {
 		Parameters json.RawMessage `json:"parameters"`
 		Tasks      []string        `json:"tasks"`
+		Reset      []string        `json:"reset"`
 		Delay      int64           `json:"delay"`
 		User       *string         `json:"user"`
 	}
@@ -328,10 +329,18 @@ func (s *Server) rerunExecution(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if len(b.Tasks) > 0 {
-		return wrong("tasks", "only a workflow can be re-run from tasks; %s is run by %s", x.Action, x.Runner)
+	delay := time.Duration(b.Delay) * time.Millisecond
+	var y hayate.Execution
+	switch params := string(orObject(b.Parameters)); {
+	case len(b.Tasks) > 0 && !sameJSON(json.RawMessage(params), json.RawMessage("{}")):
+		return wrong("parameters", "they cannot be changed where a workflow is re-run from tasks")
+	case len(b.Tasks) == 0 && len(b.Reset) > 0:
+		return wrong("reset", "names tasks, but no tasks are to be re-run")
+	case len(b.Tasks) > 0:
+		y, err = s.Router.RerunTasks(r.Context(), router.Again{Ref: x.ID, Tasks: b.Tasks, Reset: b.Reset}, caller(r), delay)
+	default:
+		y, err = s.Router.Rerun(r.Context(), x.ID, b.Parameters, caller(r), delay)
 	}
-	y, err := s.Router.Rerun(r.Context(), x.ID, b.Parameters, caller(r), time.Duration(b.Delay)*time.Millisecond)
 	if err != nil {
 		return err
 	}
