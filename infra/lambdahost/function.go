@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ type Function struct {
 	all    map[*environment]bool
 	closed bool
 	starts int
+	inits  []time.Duration
 }
 
 // The ends of an invocation that the function itself has not reported.
@@ -155,6 +157,7 @@ func (f *Function) take(ctx context.Context) (*environment, error) {
 		f.mu.Unlock()
 		return nil, fmt.Errorf("the function is closed: %w", hayate.ErrBusy)
 	}
+	began := time.Now()
 	e, err := start(&f.c)
 	if err == nil {
 		f.all[e] = true
@@ -169,6 +172,11 @@ func (f *Function) take(ctx context.Context) (*environment, error) {
 		f.giveBack(e)
 		return nil, err
 	}
+	f.mu.Lock()
+	if len(f.inits) < maxInits {
+		f.inits = append(f.inits, time.Since(began))
+	}
+	f.mu.Unlock()
 	return e, nil
 }
 
@@ -184,6 +192,17 @@ func (f *Function) giveBack(e *environment) {
 		return
 	}
 	f.idle = append(f.idle, e)
+}
+
+// maxInits bounds how many initialisations are remembered.
+const maxInits = 1000
+
+// Inits are how long processes took from their start until they asked for work,
+// oldest first.
+func (f *Function) Inits() []time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.inits)
 }
 
 // Starts says how many processes were started so far: cold starts.

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 	_ "time/tzdata" // rules and timers name time zones, and a function's image has none
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -88,7 +87,7 @@ func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Par
 	}
 	p.Router, err = router.New(router.Config{Store: p.Store, Queue: queue, Registry: p.Store.Registry(), Datastore: p.Store.Datastore(),
 		Blobs: p.Store.Blobs(), Secrets: secrets, Runners: runners, RunnerTypes: packs.Runners(), Log: p.Log, Workers: -1,
-		Lease: s.Lease, SweepEvery: sweepEvery, Frozen: p.client != nil, SharedQueue: p.client != nil, Retention: retention,
+		Lease: s.Lease, SweepEvery: s.Tick, Frozen: p.client != nil, SharedQueue: p.client != nil, Retention: retention,
 		Leases: p.Store.Leases(), Timers: p.Store.Timers(), Zone: s.Timezone, TimerGrace: timerGrace})
 	if err != nil {
 		return nil, err
@@ -175,7 +174,3 @@ func (noKeys) Seal(string) (string, error) {
 func (noKeys) Open(string) (string, error) {
 	return "", fmt.Errorf("%w: %w", errNoKeys, hayate.ErrInvalid)
 }
-
-// sweepEvery is how often the workflow function is told to tick. What was not
-// dispatched for twice as long counts as forgotten.
-const sweepEvery = time.Minute

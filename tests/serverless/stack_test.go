@@ -274,7 +274,7 @@ func (s *stack) faces() {
 // killed in the middle of their work.
 func TestUnreliable(t *testing.T) {
 	t.Parallel()
-	s := newStack(t, lambdahost.StackConfig{Unreliable: true, Visibility: 2 * time.Second, Concurrency: 3}, map[string]string{"HAYATE_LEASE": "3s"})
+	s := newStack(t, lambdahost.StackConfig{Unreliable: true, Visibility: 2 * time.Second, Concurrency: 3}, map[string]string{"HAYATE_LEASE": "3s", "HAYATE_TICK": "1s"})
 	const stories = 12
 	var killer sync.WaitGroup
 	ctx, cancel := context.WithCancel(t.Context())

@@ -22,7 +22,7 @@ type Settings struct {
 	Packs, Shipped          []string
 	Keys                    string // a key file
 	KeyRing                 string // or its text
-	Lease                   time.Duration
+	Lease, Tick             time.Duration
 	Level                   slog.Level
 	Queues                  map[string]string // URLs by target
 	EventQueue              string            // URL
@@ -79,6 +79,7 @@ func List() []Setting {
 		{Name: "HAYATE_KEYS", Help: "file with the keys that seal secrets; without keys, none can be sealed", set: text(func(s *Settings) *string { return &s.Keys })},
 		{Name: "HAYATE_KEY_RING", Secret: true, Help: "the text of such a file", set: text(func(s *Settings) *string { return &s.KeyRing })},
 		{Name: "HAYATE_LEASE", Default: "1m", Help: "how long an attempt counts as alive without a sign of it", set: duration(func(s *Settings) *time.Duration { return &s.Lease })},
+		{Name: "HAYATE_TICK", Default: "1m", Help: "how often the workflow function is told to tick; what was not dispatched for twice as long counts as forgotten", set: duration(func(s *Settings) *time.Duration { return &s.Tick })},
 		{Name: "HAYATE_RETENTION", Default: "720h", Help: "how long finished history is kept; 0 for ever", set: duration(func(s *Settings) *time.Duration { return &s.Retention })},
 		{Name: "HAYATE_TIMEZONE", Default: "UTC", Help: "time zone of timers that name none", set: func(s *Settings, v string) (err error) {
 			s.Timezone, err = time.LoadLocation(v)
