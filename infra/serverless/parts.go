@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	_ "time/tzdata" // rules and timers name time zones, and a function's image has none
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/sqs"

@@ -267,3 +267,35 @@ func invokeAny(t *testing.T, f *lambdahost.Function, payload []byte) {
 		t.Fatalf("Invoke: %v", err)
 	}
 }
+
+// TestTimersOfRules has a clock that only the workflow function's ticks can move.
+func TestTimersOfRules(t *testing.T) {
+	t.Parallel()
+	l := newLine(t, "")
+	packs, err := filepath.Abs("testdata/clock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := binaryOf("workflow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.env = append(l.env, "HAYATE_PACKS="+packs)
+	f := l.function("clock", path)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		invokeAny(t, f, []byte(`{"hayate":"tick"}`))
+		p, err := l.store.Events(ctx, router.Query{Type: "core.st2.IntervalTimer", Limit: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Items) >= 2 {
+			if len(p.Items[0].Firings) != 1 {
+				t.Errorf("a tick fired %d rules, want one", len(p.Items[0].Firings))
+			}
+			return
+		}
+	}
+	t.Error("no timer has ticked twice")
+}

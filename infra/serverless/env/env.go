@@ -186,3 +186,16 @@ func (s *Settings) readWebhooks(v string) error {
 func (s *Settings) NewLog(w io.Writer, function string) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: s.Level})).With("function", function)
 }
+
+// Row is the setting's row in docs/reference/functions.md.
+func Row(s Setting) string {
+	name := "`" + s.Name + "`"
+	if s.Secret {
+		name += ", or `" + s.Name + "_FILE`"
+	}
+	value := ""
+	if s.Default != "" {
+		value = "`" + s.Default + "`"
+	}
+	return "| " + name + " | " + value + " | " + s.Help + " |"
+}
