@@ -110,6 +110,36 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A firing that is only noted is none, unless the case says so.
+func TestRunOfACountingRule(t *testing.T) {
+	event := "{type: com.github.push, data: {ref: refs/heads/main, size: 5}}"
+	two := "events: [" + event + ", " + event + "]\n  "
+	for _, c := range []struct{ name, text, want string }{
+		{"the first of two is none", "events: [" + event + "]\n  expect: [{rule: shop.deploy}]", "shop.deploy did not fire\nevent 1: noted: "},
+		{"the first of two, held back", "events: [" + event + "]\n  expect: [{rule: shop.deploy, status: noted}]", ""},
+		{"the second acts", two + "expect: [{rule: shop.deploy, event: 2}]", ""},
+		{"both are told", two + "expect: [{rule: shop.deploy, status: noted}, {rule: shop.deploy}]", ""},
+		{"wrong parameters", two + "expect: [{rule: shop.deploy, parameters: {size: 6}}]", "shop.deploy fired for event 2, but not as expected\n- size: 6\n+ size: 5"},
+		{"twice where it acts once", two + "expect: [{rule: shop.deploy, count: 2}]", "shop.deploy fired once, 1 fewer than expected"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := suite(t)
+			s.Content.Rules[0].When = json.RawMessage(`{"count":{"at_least":2,"within":"10m"}}`)
+			res, err := s.Run(t.Context(), &parse(t, "- name: c\n  "+c.text+"\n")[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, p := range res.Problems {
+				got = append(append(got, p.Text), p.Detail...)
+			}
+			if all := strings.Join(got, "\n"); (c.want == "") != res.Passed || !strings.HasPrefix(all, c.want) {
+				t.Errorf("passed %v, got %q, want %q", res.Passed, all, c.want)
+			}
+		})
+	}
+}
+
 func TestParseFindsEveryMistake(t *testing.T) {
 	_, found := ruletest.Parse(fstest.MapFS{}, []byte(`- name: a
   evnts: []

@@ -54,6 +54,11 @@ func (f *fired) acts() bool {
 	return f.Status == hayate.FiringSucceeded || f.Status == hayate.FiringShadow
 }
 
+// broke says whether a firing ended in an error.
+func (f *fired) broke() bool {
+	return f.Status == hayate.FiringFailed || f.Status == hayate.FiringLoop
+}
+
 // trial is one run of a case.
 type trial struct {
 	c      *Case
@@ -218,13 +223,14 @@ func (t *trial) rule(ctx context.Context, ref hayate.Ref, xs []*Expectation) {
 			missing[x]++
 		}
 	}
-	// A firing that failed is told as such, and not as one that is missing, too.
+	// A firing that failed is told as such, and not as one that is missing, too. One
+	// that was only noted or held back is missing.
 	failed, acted := 0, 0
 	for i := range fs {
 		switch {
 		case fs[i].acts():
 			acted++
-		case slices.Contains(left, i):
+		case slices.Contains(left, i) && fs[i].broke():
 			failed++
 		}
 	}
@@ -253,7 +259,7 @@ func (t *trial) rule(ctx context.Context, ref hayate.Ref, xs []*Expectation) {
 		switch {
 		case f.acts():
 			t.problem(ref, xs[0].Line, shown(f), "%s fired for event %s, which is once more than expected", ref, f.event)
-		case f.Status == hayate.FiringFailed || f.Status == hayate.FiringLoop:
+		case f.broke():
 			t.problem(ref, xs[0].Line, nil, "%s: its firing for event %s failed: %s", ref, f.event, f.Reason)
 		}
 	}
@@ -312,7 +318,7 @@ func (t *trial) others() {
 			never := slices.ContainsFunc(t.c.Never, func(n Never) bool { return n.Rule == ref })
 			switch {
 			case named[ref]:
-			case f.Status == hayate.FiringFailed || f.Status == hayate.FiringLoop:
+			case f.broke():
 				t.problem(ref, t.c.Line, nil, "%s: its firing for event %s failed: %s", ref, f.event, f.Reason)
 			case t.c.Only && !never && f.acts():
 				t.problem(ref, t.c.Line, shown(f), "%s fired for event %s, and only the rules in expect may", ref, f.event)
