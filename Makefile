@@ -33,7 +33,7 @@ build: | go ## build bin/hayate, one static binary
 	@echo "bin/hayate $(VERSION)"
 
 functions: | go ## build bin/functions, the Lambda functions, for this machine (GOARCH= for another)
-	@for f in ingest router runner workflow api; do \
+	@for f in ingest router runner workflow api desk; do \
 		CGO_ENABLED=0 GOOS=linux $(if $(GOARCH),GOARCH=$(GOARCH)) go build $(FUNCTION_FLAGS) -o bin/functions/$$f/bootstrap ./functions/$$f && \
 		size=$$(stat -c %s bin/functions/$$f/bootstrap) && printf 'bin/functions/%-10s %5.1f MB\n' $$f $$(awk "BEGIN { print $$size / 1000000 }") || exit 1; \
 		[ $$size -le $(MAX_FUNCTION) ] || { echo "more than $(MAX_FUNCTION) bytes"; exit 1; }; \

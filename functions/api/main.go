@@ -34,7 +34,11 @@ func build(getenv func(string) string, stdout, stderr io.Writer) (*aws.HTTP, err
 	if err != nil {
 		return nil, err
 	}
-	api, err := httpapi.New(httpapi.Config{Router: p.Router, Log: p.Log, Version: version, Signatures: p.Settings.Webhooks,
+	desk, err := p.Desk()
+	if err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New(httpapi.Config{Router: p.Router, Desk: desk, Log: p.Log, Version: version, Signatures: p.Settings.Webhooks,
 		Ready: map[string]func(context.Context) error{"store": p.Store.Ready}})
 	if err != nil {
 		return nil, err

@@ -112,7 +112,7 @@ func (f *Ingest) answer(ctx context.Context, t *tally, log *slog.Logger, payload
 	status, known := http.StatusServiceUnavailable, "the events could not be queued; repeat in a few seconds"
 	switch {
 	case err == nil:
-		b, err := json.Marshal(map[string]any{"events": out})
+		b, err := json.Marshal(answered(path, r.Header.Get("Content-Type"), out))
 		if err != nil {
 			return problem(http.StatusInternalServerError, "the answer cannot be written")
 		}
@@ -127,6 +127,18 @@ func (f *Ingest) answer(ctx context.Context, t *tally, log *slog.Logger, payload
 	log.Warn("request refused", "status", status, "err", err)
 	t.add("Refused", 1)
 	return problem(status, strings.TrimSuffix(strings.TrimSuffix(known, ": "+hayate.ErrInvalid.Error()), ": "+hayate.ErrTooLarge.Error()))
+}
+
+// answered is the answer as every shape of hayate gives it: one event, a batch, or
+// what a webhook's payload holds.
+func answered(path, contentType string, out []queued) any {
+	switch {
+	case path != "/v1/events":
+		return map[string]any{"events": out}
+	case len(out) == 1 && !strings.HasPrefix(strings.ToLower(contentType), "application/cloudevents-batch"):
+		return out[0]
+	}
+	return out
 }
 
 // guard says who may send a request: whoever Lambda has let in by IAM, who bears

@@ -357,6 +357,9 @@ func (s *Stack) subscribe(ctx context.Context, group *sync.WaitGroup, f *deploye
 			if err != nil {
 				return fmt.Errorf("event %s of %s: %w", name, f.id, err)
 			}
+			if textOf(properties["State"]) == "DISABLED" {
+				continue
+			}
 			group.Go(func() { s.tick(ctx, f, every, textOf(properties["Input"])) })
 		default:
 			s.c.Log.Warn("event source not served here", "function", f.id, "event", name, "type", typ)

@@ -5,6 +5,8 @@
 package serverless
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,9 +25,11 @@ import (
 	"github.com/hayate-run/hayate/infra/keyfile"
 	"github.com/hayate-run/hayate/infra/mongo"
 	"github.com/hayate-run/hayate/infra/packdir"
+	"github.com/hayate-run/hayate/infra/packshare"
 	"github.com/hayate-run/hayate/infra/serverless/env"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/router/remote"
 )
 
 // Parts are what the functions on the store have in common.
@@ -34,10 +38,12 @@ type Parts struct {
 	Log      *slog.Logger
 	Store    *mongo.Store
 	Router   *router.Router
+	Secrets  router.Secrets
 	// Function is to be completed by the function; it has everything above.
 	Function aws.FunctionConfig
 
-	client *sdk.Client // nil: there are no queues
+	client   *sdk.Client // nil: there are no queues
+	unpacked string      // where the packs of the binary are written to
 }
 
 // EventQueue is Role.Receives of the function that decides on events.
@@ -66,7 +72,7 @@ func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Par
 	if s.MongoURI == "" {
 		return nil, fmt.Errorf("HAYATE_MONGODB_URI or HAYATE_MONGODB_URI_FILE must be set: %w", hayate.ErrInvalid)
 	}
-	p := &Parts{Settings: s, Log: s.NewLog(stderr, role.Name)}
+	p := &Parts{Settings: s, Log: s.NewLog(stderr, role.Name), unpacked: filepath.Join(os.TempDir(), "hayate-packs")}
 	if p.Store, err = mongo.New(mongo.Config{URI: s.MongoURI, Database: s.MongoDatabase, Serverless: true, Log: p.Log}); err != nil {
 		return nil, err
 	}
@@ -74,6 +80,7 @@ func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Par
 	if err != nil {
 		return nil, err
 	}
+	p.Secrets = secrets
 	queue, err := p.openQueue(getenv)
 	if err != nil {
 		return nil, err
@@ -100,6 +107,28 @@ func Open(getenv func(string) string, stdout, stderr io.Writer, role Role) (*Par
 	p.Function = aws.FunctionConfig{Router: p.Router, Content: content, HandOver: p.client != nil, Log: p.Log,
 		Batches: p.batches(role.Receives), Metrics: &aws.Metrics{Function: role.Name, Out: stdout}}
 	return p, nil
+}
+
+// Desk applies what workers elsewhere say.
+func (p *Parts) Desk() (*remote.Desk, error) {
+	return remote.NewDesk(remote.DeskConfig{Router: p.Router, Secrets: p.Secrets, Lease: p.Settings.WorkerLease, Bundle: p.bundle})
+}
+
+// bundle is the pack as a worker unpacks it. The packs of the binary are in the
+// worker's too.
+func (p *Parts) bundle(_ context.Context, ref string) (io.ReadCloser, string, int64, error) {
+	for i := range p.Function.Content.Packs {
+		x := &p.Function.Content.Packs[i]
+		if x.Ref != ref || filepath.Dir(x.Dir) == p.unpacked {
+			continue
+		}
+		var b bytes.Buffer
+		if err := packshare.Pack(&b, os.DirFS(x.Dir)); err != nil {
+			return nil, "", 0, fmt.Errorf("bundle pack %s: %w", ref, err)
+		}
+		return io.NopCloser(&b), x.Digest, int64(b.Len()), nil
+	}
+	return nil, "", 0, fmt.Errorf("pack %s: %w", ref, hayate.ErrNotFound)
 }
 
 func openSecrets(s env.Settings) (router.Secrets, error) {
@@ -155,7 +184,7 @@ func Batches(client *sdk.Client, url, deadLetters string) aws.Batches {
 // is in effect.
 func (p *Parts) content() (router.Content, error) {
 	content, found, err := packdir.Load(packdir.Config{Dirs: p.Settings.Packs, Shipped: p.Settings.Shipped,
-		Unpack: filepath.Join(os.TempDir(), "hayate-packs"), Log: p.Log})
+		Unpack: p.unpacked, Log: p.Log})
 	for _, d := range found {
 		if d.Severity == packs.Error {
 			p.Log.Error("pack file has an error", "at", d.String())

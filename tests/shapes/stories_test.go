@@ -98,11 +98,12 @@ func restart(t *testing.T, p *place) {
 	if out, _ := x.Result["stdout"].(string); out != "web on web-1 is restarted" {
 		t.Errorf("the action printed %q", out)
 	}
-	if again := p.webhook(t, "zabbix", problem); !again.Duplicate || again.ID != first.ID {
-		t.Errorf("the same problem once more is %+v, want the known event", again)
-	}
-	if n := len(p.Executions(t, "trigger_instance="+first.ID)); n != 1 {
-		t.Errorf("%d executions, want 1", n)
+	p.webhook(t, "zabbix", problem)
+	// What comes behind it has overtaken nothing: when that is decided, it is too.
+	behind := p.Send(t, hayatetest.Event("//shapes", "behind", "shapes.call", `{"n":"behind"}`))
+	p.ofEvent(t, behind.ID)
+	if n := len(p.Executions(t, "action=shapes.restart")); n != 1 {
+		t.Errorf("the same problem twice leads to %d executions, want 1", n)
 	}
 	if code, out, errs := p.CLI(t, "execution", "get", x.ID); code != 0 || !strings.Contains(out, "shapes.restart") {
 		t.Errorf("execution get: exit code %d, %s%s", code, out, errs)

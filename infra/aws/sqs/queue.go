@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,8 @@ import (
 // QueueConfig is what a Queue needs. Client and URLs are required.
 type QueueConfig struct {
 	Client *sqs.Client
-	// URLs are the queues of SQS by the target whose items they carry.
+	// URLs are the queues of SQS by the target whose items they carry. A target that
+	// ends with * stands for all that begin so and have no queue of their own.
 	URLs map[string]string
 	// Others takes the items for other targets. Default: none, and putting one is
 	// ErrInvalid.
@@ -129,7 +131,7 @@ func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 	byURL := map[string][]aws.Message{}
 	var others []router.QueueItem
 	for _, it := range items {
-		if url, ok := q.c.URLs[it.Target]; ok {
+		if url := q.url(it.Target); url != "" {
 			byURL[url] = append(byURL[url], q.message(it))
 		} else {
 			others = append(others, it)
@@ -147,6 +149,20 @@ func (q *Queue) Put(ctx context.Context, items ...router.QueueItem) error {
 		errs = append(errs, fmt.Errorf("queue execution %s: no queue is configured for target %q: %w", others[0].Execution, others[0].Target, hayate.ErrInvalid))
 	}
 	return errors.Join(errs...)
+}
+
+// url is the queue for a target, "" where there is none.
+func (q *Queue) url(target string) string {
+	if url, ok := q.c.URLs[target]; ok {
+		return url
+	}
+	best, found := "", ""
+	for pattern, url := range q.c.URLs {
+		if begin, ok := strings.CutSuffix(pattern, "*"); ok && strings.HasPrefix(target, begin) && len(pattern) > len(best) {
+			best, found = pattern, url
+		}
+	}
+	return found
 }
 
 // message carries an item. SQS counts whole seconds; whoever receives it waits

@@ -33,6 +33,8 @@ type Settings struct {
 	Retention               time.Duration
 	CallbackURL             string
 	Timezone                *time.Location
+	AMQPURI, AMQPPrefix     string
+	WorkerLease             time.Duration
 }
 
 // Setting is a line of the table of settings.
@@ -64,7 +66,7 @@ func List() []Setting {
 		{Name: "HAYATE_MONGODB_URI", Secret: true, Help: "the store's connection string", set: text(func(s *Settings) *string { return &s.MongoURI })},
 		{Name: "HAYATE_MONGODB_DATABASE", Help: "the database; without it the one that the URI names, else hayate", set: text(func(s *Settings) *string { return &s.MongoDatabase })},
 		{Name: "HAYATE_EVENT_QUEUE", Help: "URL of the queue that carries events from ingest to router", set: text(func(s *Settings) *string { return &s.EventQueue })},
-		{Name: "HAYATE_QUEUES", Help: "queues that carry tasks, as TARGET=URL with spaces between; the targets are local, workflow, and what actions name. Without it router does at once what it can",
+		{Name: "HAYATE_QUEUES", Help: "queues that carry tasks, as TARGET=URL with spaces between; the targets are local, workflow, and what actions name, such as amqp:* for workers elsewhere. Without it router does at once what it can",
 			set: func(s *Settings, v string) error { return s.readQueues(v) }},
 		{Name: "HAYATE_DEAD_LETTERS", Help: "URL of the queue for messages that can never be done, with the reason", set: text(func(s *Settings) *string { return &s.DeadLetters })},
 		{Name: "HAYATE_BUCKET", Help: "bucket for events of more than 200 KB on their way; without it they are refused", set: text(func(s *Settings) *string { return &s.Bucket })},
@@ -86,6 +88,9 @@ func List() []Setting {
 			return err
 		}},
 		{Name: "HAYATE_CALLBACK_URL", Help: "what functions that are to call back are told: the api function's URL with /v1/callbacks", set: text(func(s *Settings) *string { return &s.CallbackURL })},
+		{Name: "HAYATE_AMQP_URI", Secret: true, Help: "address of the RabbitMQ that workers elsewhere receive tasks from, for the function desk", set: text(func(s *Settings) *string { return &s.AMQPURI })},
+		{Name: "HAYATE_AMQP_PREFIX", Default: "hayate", Help: "what the names of its queues begin with", set: text(func(s *Settings) *string { return &s.AMQPPrefix })},
+		{Name: "HAYATE_WORKER_LEASE", Default: "15m", Help: "how long such a worker may be silent before its attempt counts as lost", set: duration(func(s *Settings) *time.Duration { return &s.WorkerLease })},
 		{Name: "HAYATE_TOKEN", Secret: true, Help: "bearer token that lets callers in: events at ingest, everything at api", set: text(func(s *Settings) *string { return &s.Token })},
 		{Name: "HAYATE_WEBHOOKS", Secret: true, Help: `signatures of webhooks, as JSON: {"github":{"kind":"github","secret":"…"}}`, set: func(s *Settings, v string) error { return s.readWebhooks(v) }},
 		{Name: "HAYATE_LOG_LEVEL", Default: "info", Help: "debug, info, warn or error", set: func(s *Settings, v string) error { return s.Level.UnmarshalText([]byte(v)) }},
