@@ -2,12 +2,14 @@ package mongo_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"testing"
 
 	driver "go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/mongo"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/router/routertest"
@@ -53,6 +55,9 @@ func open(t testing.TB, uri string) *mongo.Store {
 func openWith(t testing.TB, c mongo.Config) *mongo.Store {
 	t.Helper()
 	s, err := mongo.Open(t.Context(), c)
+	for tries := 0; errors.Is(err, hayate.ErrBusy) && tries < 20; tries++ {
+		s, err = mongo.Open(t.Context(), c) // a busy machine answers late, and some URIs have little patience
+	}
 	if err != nil {
 		t.Fatalf("Open: %v", err)
 	}
