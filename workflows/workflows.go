@@ -45,6 +45,7 @@ type (
 	Start   = flow.Start
 	Delta   = flow.Delta
 	Problem = flow.Problem
+	Input   = flow.Input
 	Options = flow.Options
 	Graph   = flow.Graph
 	Task    = flow.Task
@@ -140,6 +141,15 @@ func (d *Definition) Digest() string { return d.digest }
 
 // Graph shows the definition.
 func (d *Definition) Graph() Graph { return d.program.Graph() }
+
+// Inputs are the inputs that the definition declares, in order; known is false for a
+// dialect that declares none (an action chain takes those of its action).
+func (d *Definition) Inputs() (inputs []Input, known bool) {
+	if p, ok := d.program.(flow.Declarer); ok {
+		return p.Inputs(), true
+	}
+	return nil, false
+}
 
 // Contents checks the actions that a text of a dialect names, and what it gives
 // them, against those that there are, even where it cannot be run.

@@ -156,7 +156,10 @@ func refusal(status int, body []byte) error {
 	var p struct{ Faultstring, Detail string }
 	text := strings.TrimSpace(string(body))
 	if json.Unmarshal(body, &p) == nil && p.Faultstring+p.Detail != "" {
-		text = p.Faultstring + p.Detail
+		text = p.Detail
+		if p.Detail == "" || p.Faultstring != "" && !strings.Contains(p.Detail, p.Faultstring) {
+			text = strings.TrimSuffix(p.Faultstring+": "+p.Detail, ": ")
+		}
 	}
 	if text == "" {
 		text = http.StatusText(status)
@@ -177,7 +180,7 @@ func refusal(status int, body []byte) error {
 	if kind == nil {
 		return fmt.Errorf("the server answered %d: %s", status, text)
 	}
-	if strings.Contains(text, kind.Error()) {
+	if strings.Contains(text, kind.Error()) || strings.HasPrefix(strings.ToLower(text), "no ") {
 		return fmt.Errorf("%s%w", text, silent{kind})
 	}
 	return fmt.Errorf("%s: %w", text, kind)

@@ -26,7 +26,7 @@ func (a *app) workflowConvert() *cobra.Command {
 	runnerFlag(c, &runner)
 	f := c.Flags()
 	f.StringVar(&name, "workflow", "", "of a workbook, the workflow to write")
-	f.StringVar(&dir, "dir", "", "write all workflows of the file into this folder, each as NAME.yaml; files that exist stay")
+	f.StringVar(&dir, "dir", "", "write all workflows of the file into this folder, which is made where it is missing, each as NAME.yaml; files that exist stay")
 	f.BoolVar(&strict, "strict", false, "exit with 1 when something was not converted")
 	c.RunE = func(_ *cobra.Command, args []string) error {
 		text, err := a.readInput(args[0])
@@ -49,6 +49,11 @@ func (a *app) workflowConvert() *cobra.Command {
 		}
 		if a.output == "json" {
 			return a.printJSON(mustJSON(convertedJSON(chosen)))
+		}
+		if dir != "" {
+			if err := os.MkdirAll(dir, 0o777); err != nil {
+				return fmt.Errorf("make the folder of --dir: %w", err)
+			}
 		}
 		lost := 0
 		for _, w := range chosen {

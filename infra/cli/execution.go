@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/workflows/draw"
 )
 
 func (a *app) executionCommand() *cobra.Command {
@@ -106,8 +107,13 @@ func (a *app) executionGet() *cobra.Command {
 		Use:               "get ID|last",
 		Short:             "show an execution: parameters, log, tasks and result",
 		Example:           "  hayate execution get last\n  hayate execution get last --graph\n  hayate execution get last --graph=svg >run.svg",
-		Args:              exactly(1),
 		ValidArgsFunction: a.completeExecution,
+	}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 2 && graph != "" && slices.Contains(draw.Formats, args[1]) {
+			return usage("the format belongs to the flag: hayate execution get %s --graph=%s", args[0], args[1])
+		}
+		return exactly(1)(c, args)
 	}
 	c.Flags().StringVar(&graph, "graph", "", "draw the workflow and the path it took: text, svg, dot or mermaid")
 	c.Flags().Lookup("graph").NoOptDefVal = "text"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -41,7 +42,7 @@ func (a *app) workflowGraph() *cobra.Command {
 		if def == nil {
 			return &exit{code: exitError}
 		}
-		return a.drawn(format, draw.Picture{Graph: def.Graph()})
+		return a.drawn(format, draw.Picture{Name: filepath.Base(args[0]), Graph: def.Graph()})
 	}
 	return c
 }

@@ -58,7 +58,11 @@ func answerOf(args []string) (map[string]any, error) {
 	out := map[string]any{}
 	if len(args) == 1 && strings.HasPrefix(strings.TrimSpace(args[0]), "{") {
 		if err := json.Unmarshal([]byte(args[0]), &out); err != nil {
-			return nil, usage("the answer is not JSON: %v", err)
+			why := err.Error()
+			if strings.Contains(why, "after object key") && !strings.Contains(why, "key:value pair") {
+				why = "a colon is missing after a name"
+			}
+			return nil, usage("the answer is not JSON (%s); write for example '{\"continue\": true}', or continue=true", why)
 		}
 		return out, nil
 	}

@@ -2,10 +2,12 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +62,9 @@ func (a *app) workflowSimulate() *cobra.Command {
 }
 
 func (s *simulation) run(name string) error {
+	if s.expect != "" && !slices.Contains(endings, s.expect) {
+		return usage("--expect: unknown status %q%s Known: %s", s.expect, hint(s.expect, endings), strings.Join(endings, ", "))
+	}
 	text, err := s.app.readInput(name)
 	if err != nil {
 		return err
@@ -110,6 +115,9 @@ func (s *simulation) single(name string, text []byte) error {
 	if err := knownTasks(def, p.Outcomes); err != nil {
 		return err
 	}
+	if err := knownInputs(def, p.Inputs); err != nil {
+		return err
+	}
 	r, err := simulate.Run(def, p)
 	if err != nil {
 		return err
@@ -118,6 +126,9 @@ func (s *simulation) single(name string, text []byte) error {
 		s.reports = append(s.reports, mustJSON(r))
 	} else {
 		a.simulated(name, &r)
+	}
+	for _, in := range r.Missing {
+		fmt.Fprintf(a.Stderr, "warning: no value is given for the input %s, which has no default: %s. Give one with --inputs '{%s: …}'\n", in, absent(r.Dialect), in)
 	}
 	for _, u := range r.Unused {
 		a.say("the result given for %s was not used", u)
@@ -130,6 +141,37 @@ func (s *simulation) single(name string, text []byte) error {
 		return &exit{code: exitFailed}
 	}
 	return nil
+}
+
+// endings are the statuses that a simulated workflow may end with.
+var endings = []string{string(hayate.StatusSucceeded), string(hayate.StatusFailed), string(hayate.StatusCanceled), string(hayate.StatusPaused)}
+
+// knownInputs refuses inputs that the workflow does not declare.
+func knownInputs(def *workflows.Definition, inputs json.RawMessage) error {
+	unknown, _ := simulate.CheckInputs(def, inputs)
+	if len(unknown) == 0 {
+		return nil
+	}
+	if name, v, ok := strings.Cut(unknown[0], ":"); ok {
+		return usage("an input %q is given that the workflow does not declare: write a space after the colon, '{%s: %s}'", unknown[0], name, v)
+	}
+	declared, _ := def.Inputs()
+	if len(declared) == 0 {
+		return usage("an input %q is given, but the workflow declares none", unknown[0])
+	}
+	names := make([]string, len(declared))
+	for i, in := range declared {
+		names[i] = in.Name
+	}
+	return usage("an input %q is given that the workflow does not declare%s Declared: %s", unknown[0], hint(unknown[0], names), strings.Join(names, ", "))
+}
+
+// absent says what an input that is not given is to a run.
+func absent(dialect string) string {
+	if dialect == workflows.Mistral {
+		return "it is unset"
+	}
+	return "it is null"
 }
 
 // parse reads a definition. Its problems are printed, and end the command, unless
@@ -232,6 +274,11 @@ func (s *simulation) oneCase(file, path, dialect string, wf []byte, c *simulate.
 	if err := knownTasks(def, c.Plan.Outcomes); err != nil {
 		return fmt.Errorf("%s:%d: %w", file, c.Line, err)
 	}
+	if !rehearse { // StackStorm's may give what nothing declares
+		if err := knownInputs(def, c.Plan.Inputs); err != nil {
+			return fmt.Errorf("%s:%d: %w", file, c.Line, err)
+		}
+	}
 	r, err := simulate.Run(def, c.Plan)
 	if err != nil {
 		start([]string{err.Error()}, nil)
@@ -274,18 +321,33 @@ func (a *app) mistakes(what, file string, ds []yamldoc.Diagnostic) error {
 
 // mapping reads a flag that holds a mapping, or names a file with one.
 func (a *app) mapping(flag, v string) (json.RawMessage, error) {
-	src, _, err := a.textOrFile(v)
-	if err != nil || len(src) == 0 {
+	src, file, err := a.textOrFile(v)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, usage("%s wants a mapping such as '{host: web1}' (YAML or JSON), or a file that holds one; %q is neither%s", flag, v, assigned(v))
+	}
+	if err != nil {
 		return nil, err
+	}
+	if len(src) == 0 && file == "" {
+		return nil, nil
 	}
 	root, ds := yamldoc.Parse(src, yamldoc.Options{})
 	if yamldoc.HasErrors(ds) {
 		return nil, usage("%s: %s", flag, ds[0].Message)
 	}
 	if root.Kind() != yamldoc.Mapping {
-		return nil, usage("%s must be a mapping such as {host: web1}, or a file that holds one; found %s %q", flag, root.Kind(), oneLine(string(src)))
+		return nil, usage("%s wants a mapping such as '{host: web1}' (YAML or JSON), or a file that holds one; found %s %q", flag, root.Kind(), oneLine(string(src)))
 	}
 	return root.JSON(), nil
+}
+
+// assigned proposes the mapping that somebody meant who wrote NAME=VALUE.
+func assigned(v string) string {
+	name, val, ok := strings.Cut(strings.TrimSpace(v), "=")
+	if !ok || name == "" || val == "" || strings.ContainsAny(v, " \t/,'\"") {
+		return ""
+	}
+	return fmt.Sprintf(", write '{%s: %s}'", name, val)
 }
 
 // textOrFile is what a flag holds: text when it looks like a mapping, else the
@@ -295,7 +357,7 @@ func (a *app) textOrFile(v string) (src []byte, file string, err error) {
 	switch {
 	case t == "":
 		return nil, "", nil
-	case strings.HasPrefix(t, "{") || strings.Contains(t, "\n") || strings.Contains(t, ": "):
+	case strings.HasPrefix(t, "{") || strings.HasPrefix(t, "[") || strings.Contains(t, "\n") || strings.Contains(t, ": "):
 		return []byte(v), "", nil
 	}
 	t = strings.TrimPrefix(t, "@")
@@ -352,12 +414,16 @@ func (a *app) simulated(name string, r *simulate.Report) {
 	if json.Unmarshal(r.Errors, &errs) != nil {
 		return
 	}
+	told := map[string]bool{} // what one publish fails with counts for each of its transitions
 	for _, e := range errs {
-		at := ""
+		line := e.Message
 		if e.Task != "" {
-			at = e.Task + ": "
+			line = e.Task + ": " + line
 		}
-		fmt.Fprintf(a.Stdout, "error   %s%s\n", at, e.Message)
+		if !told[line] {
+			fmt.Fprintf(a.Stdout, "error   %s\n", line)
+		}
+		told[line] = true
 	}
 }
 

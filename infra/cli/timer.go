@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,9 @@ func (a *app) printTicks(ticks []tick) error {
 	}
 	if len(ticks) == 0 {
 		a.say("no tick is to come")
+		if a.output == "table" || a.output == "wide" {
+			return nil
+		}
 		raw = []byte("[]")
 	}
 	return a.printList(raw, "tick", []column{
@@ -175,10 +179,16 @@ func (a *app) timerPreview() *cobra.Command {
 	c.Flags().IntVarP(&n, "limit", "n", 10, "how many ticks")
 	c.Flags().StringVar(&from, "from", "", "ticks after this time (default: now)")
 	c.RunE = func(c *cobra.Command, args []string) error {
+		if n < 1 {
+			return usage("--limit must be above 0")
+		}
 		kinds := map[string]string{"cron": cron.CronTimer, "interval": cron.IntervalTimer, "date": cron.DateTimer}
 		trigger := cmp.Or(kinds[args[0]], args[0])
 		if !cron.IsTimer(trigger) {
 			return usage("%q is no kind of timer%s Known: cron, interval, date", args[0], hint(args[0], []string{"cron", "interval", "date"}))
+		}
+		if params := fromCrontab(args[1:]); trigger == cron.CronTimer && params != "" {
+			return usage("a timer is written by the names of its fields, not as a line of a crontab: hayate timer preview cron %s", params)
 		}
 		params, err := answerOf(args[1:])
 		if err != nil {
@@ -208,6 +218,46 @@ func (a *app) timerPreview() *cobra.Command {
 	}
 	return c
 }
+
+// crontabDays are the days of the week as a crontab numbers them.
+var crontabDays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun"}
+
+// fromCrontab writes the five fields of a crontab's line, given as one argument or as
+// five, as parameters of a cron timer; "" where it is no such line. A timer's week
+// begins on Monday, as 0, so days are written by name.
+func fromCrontab(args []string) string {
+	fields := strings.Fields(strings.Join(args, " "))
+	if len(fields) != 5 || strings.Contains(fields[0], "=") {
+		return ""
+	}
+	var out []string
+	for i, name := range []string{"minute", "hour", "day", "month", "day_of_week"} {
+		v := fields[i]
+		if strings.ContainsRune(v, '=') {
+			return ""
+		}
+		if name == "day_of_week" {
+			v = crontabDay.ReplaceAllStringFunc(v, func(d string) string {
+				last := len(d) - 1
+				return d[:last] + crontabDays[d[last]-'0']
+			})
+		}
+		if v == "*" && i > 1 {
+			continue
+		}
+		if strings.ContainsAny(v, "*?/,") && v != "*" || v == "*" {
+			v = "'" + name + "=" + v + "'"
+		} else {
+			v = name + "=" + v
+		}
+		out = append(out, v)
+	}
+	return strings.Join(out, " ")
+}
+
+// crontabDay is a number of a day of the week with what precedes it; a step after a
+// slash is none.
+var crontabDay = regexp.MustCompile(`(^|[,-])[0-7]\b`)
 
 // toCome reads a time, or how far away it is.
 func toCome(v string) (time.Time, error) {

@@ -116,5 +116,9 @@ func problemLine(file string, p workflows.Problem) string {
 	if p.SpecPath != "" {
 		where = " (" + p.SpecPath + ")"
 	}
-	return fmt.Sprintf("%s: %s: %s%s", place, p.Category, p.Message, where)
+	hint := ""
+	if p.Hint != "" {
+		hint = "; " + p.Hint
+	}
+	return fmt.Sprintf("%s: %s: %s%s%s", place, p.Category, p.Message, where, hint)
 }

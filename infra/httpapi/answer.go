@@ -87,7 +87,7 @@ func message(err, kind error) string {
 	text := err.Error()
 	if kind != nil {
 		bare := strings.ReplaceAll(text, ": "+kind.Error(), "")
-		if errors.Is(kind, hayate.ErrNotFound) && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") {
+		if errors.Is(kind, hayate.ErrNotFound) && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") && !strings.HasPrefix(bare, "no ") {
 			bare = strings.ReplaceAll(text, ": "+kind.Error(), " "+kind.Error())
 		}
 		text = bare

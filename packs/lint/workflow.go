@@ -20,6 +20,9 @@ func (l *linter) workflow(a *hayate.Action, src []byte) {
 	locate(src, problems)
 	for _, p := range append(problems, content...) {
 		d := packs.Diagnostic{File: l.p.path(file), Line: p.Line, Column: p.Column, Severity: packs.Error, Code: "workflow-" + p.Category, Message: p.Message}
+		if p.Hint != "" {
+			d.Message += "; " + p.Hint
+		}
 		l.found = append(l.found, d)
 	}
 	for _, p := range foreign {

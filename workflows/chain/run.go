@@ -70,22 +70,27 @@ func (r *Run) Tasks() []flow.Task {
 	}
 	for i, e := range r.entries {
 		if e.status.Completed() {
-			out[i].Transitions = ways(&g, e, i+1 < len(r.entries))
+			out[i].Transitions = ways(&g, e, i+1 < len(r.entries), r.status)
 		}
 	}
 	return out
 }
 
-// ways are what became of the ways on from a task that ended.
-func ways(g *flow.Graph, e *entry, wentOn bool) []flow.Transition {
+// ways are what became of the ways on from a task that ended. The way of its outcome
+// is broken where the chain failed instead of taking it: what the task publishes
+// could not be rendered.
+func ways(g *flow.Graph, e *entry, wentOn bool, status hayate.Status) []flow.Transition {
 	var out []flow.Transition
 	for i, x := range g.Edges {
 		if x.From != e.task.name {
 			continue
 		}
 		t := flow.Transition{Edge: i, To: x.To, When: x.When, Verdict: flow.Unasked}
-		if (x.When == "succeeded") == (e.status == hayate.StatusSucceeded) && wentOn {
+		switch ours := (x.When == "succeeded") == (e.status == hayate.StatusSucceeded); {
+		case ours && wentOn:
 			t.Verdict = flow.Taken
+		case ours && e.status == hayate.StatusSucceeded && status == hayate.StatusFailed:
+			t.Verdict = flow.Broken
 		}
 		out = append(out, t)
 	}

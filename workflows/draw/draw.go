@@ -19,6 +19,8 @@ var Formats = []string{"text", "dot", "mermaid", "svg"}
 // Picture is what is drawn.
 type Picture struct {
 	Title string
+	// Name is what the picture is called where it has no title: readers of an SVG hear it.
+	Name  string
 	Graph workflows.Graph
 	// Run says that the tasks of a run are shown; without it the definition is.
 	Run    bool

@@ -1,6 +1,7 @@
 package draw
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"slices"
@@ -185,7 +186,7 @@ func (w *svgWriter) document() string {
 	}
 	shift := (width - w.l.width) / 2
 	fmt.Fprintf(w, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" role="img">`+"\n", width, w.l.height+top, width, w.l.height+top)
-	fmt.Fprintf(w, "<title>%s</title>\n<style>%s</style>\n", escaped(title), style())
+	fmt.Fprintf(w, "<title>%s</title>\n<style>%s</style>\n", escaped(cmp.Or(title, w.p.Name, "workflow")), style())
 	fmt.Fprintf(w, `<rect class="paper" width="100%%" height="100%%"/>`+"\n")
 	if title != "" {
 		fmt.Fprintf(w, `<text class="title" x="%.0f" y="26">%s</text>`+"\n", margin, escaped(title))

@@ -177,6 +177,9 @@ type Problem struct {
 	// Line and Column, counted from 1, are where it stands; 0 where unknown.
 	Line   int `json:"line,omitempty"`
 	Column int `json:"column,omitempty"`
+	// Hint says how to mend it, "" where nobody knows. It is for people: answers in
+	// StackStorm's shape do not carry it.
+	Hint string `json:"-"`
 }
 
 // Options say how a definition is read and run. The zero value is the default.

@@ -45,6 +45,18 @@ type Checker interface {
 	Contents(find FindAction) []Problem
 }
 
+// Input is an input that a definition declares.
+type Input struct {
+	Name string `json:"name"`
+	// Required says that it has no default: a run that is not given it goes without.
+	Required bool `json:"required"`
+}
+
+// Declarer is a Program that declares its inputs.
+type Declarer interface {
+	Inputs() []Input
+}
+
 // Graph is a definition as nodes and edges, for people to look at.
 type Graph struct {
 	Nodes []Node `json:"nodes"`

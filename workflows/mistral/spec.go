@@ -616,6 +616,15 @@ func (r *reader) connect(w *workflow, tasks *yamldoc.Node) {
 	sort.SliceStable(w.start, func(i, j int) bool { return w.start[i].index < w.start[j].index })
 }
 
+// Inputs are the inputs that the workflow which runs declares, in order.
+func (d *Definition) Inputs() []flow.Input {
+	out := make([]flow.Input, len(d.main.input))
+	for i, in := range d.main.input {
+		out[i] = flow.Input{Name: in.name, Required: in.bare}
+	}
+	return out
+}
+
 // Graph shows the workflow that runs.
 func (d *Definition) Graph() flow.Graph {
 	var g flow.Graph

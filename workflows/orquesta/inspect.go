@@ -1,6 +1,7 @@
 package orquesta
 
 import (
+	"fmt"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,6 +21,13 @@ type inspector struct {
 }
 
 func (in *inspector) add(p flow.Problem, at ...string) {
+	n := in.at(at)
+	p.Line, p.Column = n.Line(), n.Column()
+	in.found = append(in.found, p)
+}
+
+// at is the node that a path leads to, or the last there is on the way.
+func (in *inspector) at(at []string) *yamldoc.Node {
 	n := in.root
 	for _, key := range at {
 		var next *yamldoc.Node
@@ -33,8 +41,18 @@ func (in *inspector) add(p flow.Problem, at ...string) {
 		}
 		n = next
 	}
-	p.Line, p.Column = n.Line(), n.Column()
-	in.found = append(in.found, p)
+	return n
+}
+
+// publishHint tells how a mapping is published: as a list.
+func publishHint(n *yamldoc.Node) string {
+	if n.Kind() != yamldoc.Mapping {
+		return ""
+	}
+	if len(n.Entries()) == 0 {
+		return "write a list, or leave it out"
+	}
+	return fmt.Sprintf("write a list: - %s: …", n.Entries()[0].Name())
 }
 
 func (in *inspector) run() []flow.Problem {
@@ -58,7 +76,11 @@ func (in *inspector) syntax() {
 		normalizeWith(m)
 	}
 	for _, v := range languageSchema.check(doc, "", "", nil, nil) {
-		in.add(flow.Problem{Category: "syntax", Message: v.message, SpecPath: v.spec, SchemaPath: v.schema}, v.at...)
+		p := flow.Problem{Category: "syntax", Message: v.message, SpecPath: v.spec, SchemaPath: v.schema}
+		if n := len(v.at); n == 5 && v.at[n-1] == "publish" {
+			p.Hint = publishHint(in.at(v.at))
+		}
+		in.add(p, v.at...)
 	}
 }
 

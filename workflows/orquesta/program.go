@@ -19,6 +19,15 @@ func (d *Definition) Load(id string, head json.RawMessage, entries map[string]js
 	return r, nil
 }
 
+// Inputs are the inputs that the definition declares, in order.
+func (d *Definition) Inputs() []flow.Input {
+	out := make([]flow.Input, len(d.spec.input))
+	for i, b := range d.spec.input {
+		out[i] = flow.Input{Name: b.name, Required: b.bare}
+	}
+	return out
+}
+
 // Graph shows what can be reached of the workflow.
 func (d *Definition) Graph() flow.Graph {
 	var g flow.Graph

@@ -77,6 +77,9 @@ type Report struct {
 	Routes [][]string      `json:"routes,omitempty"`
 	// Pauses are when the run paused, counted from its start.
 	Pauses []time.Duration `json:"pauses_ns,omitempty"`
+	// Missing are the inputs that the workflow declares without a default and that the
+	// plan does not give: they are null in an Orquesta run, and unset in a Mistral one.
+	Missing []string `json:"missing_inputs,omitempty"`
 	// Unused are the outcomes of the plan that nothing came to.
 	Unused []string `json:"unused,omitempty"`
 }
@@ -278,6 +281,7 @@ func (s *simulator) cancel() {
 func (s *simulator) report() Report {
 	r := Report{Dialect: s.def.Dialect(), Status: s.run.Status(), Routes: s.run.Routes(), Pauses: s.pauses,
 		Output: json.RawMessage("null"), Errors: s.run.ErrorLog()}
+	_, r.Missing = CheckInputs(s.def, s.plan.Inputs)
 	for _, t := range s.run.Tasks() {
 		r.Tasks = append(r.Tasks, Task{Task: t, Tries: s.tries[t.Entry]})
 	}
