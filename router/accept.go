@@ -275,7 +275,8 @@ func (d *decider) act(ctx context.Context, rule *hayate.Rule, i int, f *hayate.F
 	if d.trigger == nil {
 		d.trigger = render.NewTrigger(d.event)
 	}
-	params, err := d.r.render(ctx, b, ra.Parameters, &render.Scope{Trigger: d.trigger, ActionContext: x.Context, User: d.r.cfg.User}, &d.kv, d.event.AcceptedAt)
+	scope := &render.Scope{Trigger: d.trigger, ActionContext: x.Context, User: d.r.cfg.User}
+	params, err := d.r.render(ctx, b, ra.Parameters, scope, &d.kv, d.event.AcceptedAt)
 	if err != nil {
 		re, isRender := render.AsError(err)
 		if !isRender {
@@ -292,14 +293,14 @@ func (d *decider) act(ctx context.Context, rule *hayate.Rule, i int, f *hayate.F
 			return err
 		}
 	}
-	f.Parameters = append(f.Parameters, b.plan.Mask(params))
+	f.Parameters = append(f.Parameters, b.plan.Mask(params, scope.Private))
 	if rule.Mode == hayate.ModeShadow {
 		if f.Status == hayate.FiringSucceeded {
 			f.Status = hayate.FiringShadow
 		}
 		return nil
 	}
-	if x.Parameters, err = b.plan.Seal(params, d.r.secrets.Seal); err != nil {
+	if x.Parameters, err = b.plan.Seal(params, scope.Private, d.r.secrets.Seal); err != nil {
 		return fmt.Errorf("seal parameters of %s: %w", ra.Ref, err)
 	}
 	if f.Status == hayate.FiringSucceeded {

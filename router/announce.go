@@ -37,7 +37,7 @@ func (r *Router) announce(ctx context.Context, x *hayate.Execution) error {
 func actionEvent(cat *catalog, x *hayate.Execution) (hayate.Event, error) {
 	params := render.MaskSealed(x.Parameters)
 	if b, ok := cat.actions[x.Action]; ok {
-		params = b.plan.Mask(x.Parameters)
+		params = b.plan.Mask(x.Parameters, nil)
 	}
 	data, err := json.Marshal(struct {
 		ID         string          `json:"execution_id"`
@@ -48,7 +48,7 @@ func actionEvent(cat *catalog, x *hayate.Execution) (hayate.Event, error) {
 		Runner     string          `json:"runner_ref"`
 		Parameters json.RawMessage `json:"parameters"`
 		Result     json.RawMessage `json:"result"`
-	}{string(x.ID), x.Status, x.Created.Format("2006-01-02 15:04:05.000000-07:00"), x.Action, x.Action, x.Runner, orNull(params), orNull(x.Result)})
+	}{string(x.ID), x.Status, x.Created.Format("2006-01-02 15:04:05.000000-07:00"), x.Action, x.Action, x.Runner, orNull(params), orNull(maskAnswer(x))})
 	if err != nil {
 		return hayate.Event{}, err
 	}

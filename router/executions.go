@@ -27,7 +27,8 @@ type Start struct {
 	Deadline time.Time
 	Again    Again // tasks from which it continues another; else zero
 
-	trace string // that of the execution it repeats or continues
+	trace   string         // that of the execution it repeats or continues
+	private render.Private // those of its parameters that hold secrets
 }
 
 // Start stores a new execution and hands it to the queue. ErrInvalid says what
@@ -58,7 +59,7 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 	at := r.now()
 	x := r.newPersonal(b, &s, at)
 	var kv kvReader
-	scope := &render.Scope{ActionContext: x.Context, User: s.User}
+	scope := &render.Scope{ActionContext: x.Context, User: s.User, Keep: s.private}
 	params, renderErr := r.render(ctx, b, s.Parameters, scope, &kv, at)
 	if renderErr != nil {
 		re, isRender := render.AsError(renderErr)
@@ -73,7 +74,7 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 		}
 	}
 	var err error
-	if x.Parameters, err = b.plan.Seal(params, r.secrets.Seal); err != nil {
+	if x.Parameters, err = b.plan.Seal(params, scope.Private, r.secrets.Seal); err != nil {
 		return hayate.Execution{}, fmt.Errorf("start %s: seal parameters: %w", s.Action, err)
 	}
 	ctx = context.WithoutCancel(ctx) // what is stored is dispatched
@@ -231,18 +232,19 @@ func (r *Router) Rerun(ctx context.Context, id hayate.ExecutionID, parameters js
 	if !ok {
 		return hayate.Execution{}, fmt.Errorf("Action %q cannot be found: %w", old.Action, hayate.ErrInvalid)
 	}
-	merged, err := b.plan.Merge(old.Parameters, parameters)
+	merged, private, err := b.plan.Merge(old.Parameters, parameters)
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("re-run execution %s: %w", id, err)
 	}
-	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id, Target: old.Target, trace: old.Trace})
+	return r.Start(ctx, Start{Action: old.Action, Parameters: merged, User: user, Delay: delay, Rerun: id, Target: old.Target, trace: old.Trace, private: private})
 }
 
 // Masked returns the execution as anybody may see it: secret parameters and
-// secret members of the result are ********.
+// secret members of the result and of the answer to an inquiry are ********.
 func (r *Router) Masked(x hayate.Execution) hayate.Execution {
+	x.Result = maskAnswer(&x)
 	if b, ok := r.cat.Load().actions[x.Action]; ok {
-		x.Parameters = b.plan.Mask(x.Parameters)
+		x.Parameters = b.plan.Mask(x.Parameters, nil)
 		x.Result = render.MaskResult(x.Result, b.OutputSchema, outputKey(b))
 	} else {
 		x.Parameters = render.MaskSealed(x.Parameters)

@@ -47,6 +47,9 @@ type liveRun struct {
 	own     ownState
 	seed    map[string]json.RawMessage // entries that a run begins with which continues another
 	timer   *time.Timer
+	// secrets are those of its parameters: what of them is given to a task is private
+	// there. They are read when a task first asks.
+	secrets *[]string
 	// contexts are those of its tasks.
 	contexts childContexts
 	// after is what committed steps ask of other runs. It is done once nobody
@@ -495,16 +498,6 @@ func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
 	}
 	s.change.Insert = append(s.change.Insert, x)
 	return nil
-}
-
-func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMessage, x *hayate.Execution) error {
-	var kv kvReader
-	params, err := s.r.render(ctx, b, input, &render.Scope{ActionContext: x.Context, User: text(s.lr.contexts.user)}, &kv, s.at)
-	if err != nil {
-		return err
-	}
-	x.Parameters, err = b.plan.Seal(params, s.r.secrets.Seal)
-	return err
 }
 
 // commit makes the step durable and does what it asks for.

@@ -191,24 +191,47 @@ func (r *Router) missingActions(def *workflows.Definition) []workflows.Problem {
 // runner's say about which workflow it is. The context given to Mistral's runner is
 // more input.
 func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAction) (json.RawMessage, variant, error) {
-	kv := kvReader{r: r}
-	user := contextUser(x.Context)
-	for range maxNeedRounds {
-		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Config: b.config}, x.Parameters)
-		if err != nil {
-			return nil, variant{}, err
-		}
-		if len(need) == 0 {
-			if b.Runner == workflows.Mistral {
-				return mistralInputs(final)
-			}
-			return final.Action, variant{}, nil
-		}
-		if err := kv.fetch(ctx, x.Created, user, need); err != nil {
-			return nil, variant{}, err
-		}
+	final, err := r.final(ctx, x, b)
+	if err != nil {
+		return nil, variant{}, err
 	}
-	return nil, variant{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+	if b.Runner == workflows.Mistral {
+		return mistralInputs(final)
+	}
+	return final.Action, variant{}, nil
+}
+
+// renderChild renders what a task is given. What of it holds a secret of the
+// workflow's own parameters is private.
+func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMessage, x *hayate.Execution) error {
+	var kv kvReader
+	known, err := s.secrets(ctx)
+	if err != nil {
+		return err
+	}
+	scope := &render.Scope{ActionContext: x.Context, User: text(s.lr.contexts.user), Known: known}
+	params, err := s.r.render(ctx, b, input, scope, &kv, s.at)
+	if err != nil {
+		return err
+	}
+	x.Parameters, err = b.plan.Seal(params, scope.Private, s.r.secrets.Seal)
+	return err
+}
+
+// secrets are the secret texts among the parameters of the run's workflow.
+func (s *step) secrets(ctx context.Context) ([]string, error) {
+	if s.lr.secrets == nil {
+		var found []string
+		if b, ok := s.r.cat.Load().actions[s.x.Action]; ok && b.plan.Secret(s.x.Parameters) {
+			final, err := s.r.final(ctx, &s.x, b)
+			if err != nil {
+				return nil, err
+			}
+			found = final.Secrets
+		}
+		s.lr.secrets = &found
+	}
+	return *s.lr.secrets, nil
 }
 
 // mistralInputs reads the parameters of Mistral's runner.

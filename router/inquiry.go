@@ -10,6 +10,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/schema"
+	"github.com/hayate-run/hayate/router/render"
 )
 
 // runnerInquirer is the runner whose pending executions are questions to people.
@@ -122,6 +123,21 @@ func checkResponse(doc, response json.RawMessage) error {
 		return fmt.Errorf("response: %v: %w", err, hayate.ErrInvalid)
 	}
 	return nil
+}
+
+// maskAnswer is an execution's result, without the members of an answer that the
+// question's schema calls secret.
+func maskAnswer(x *hayate.Execution) json.RawMessage {
+	if x.Runner != runnerInquirer {
+		return x.Result
+	}
+	var q struct {
+		Schema json.RawMessage `json:"schema"`
+	}
+	if len(x.Result) == 0 || json.Unmarshal(x.Result, &q) != nil {
+		return x.Result
+	}
+	return render.MaskResult(x.Result, q.Schema, "response")
 }
 
 // settlePending ends a pending execution and tells its workflow.

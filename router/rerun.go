@@ -81,11 +81,11 @@ func (r *Router) RerunTasks(ctx context.Context, a Again, user string, delay tim
 	if !ok {
 		return refuse("Action %q cannot be found", old.Action)
 	}
-	params, err := b.plan.Merge(old.Parameters, nil)
+	params, private, err := b.plan.Merge(old.Parameters, nil)
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("re-run tasks of execution %s: %w", a.Ref, err)
 	}
-	return r.Start(ctx, Start{Action: old.Action, Parameters: params, User: user, Delay: delay, Again: a, trace: old.Trace})
+	return r.Start(ctx, Start{Action: old.Action, Parameters: params, User: user, Delay: delay, Again: a, trace: old.Trace, private: private})
 }
 
 // ended loads the run of a workflow that has ended, to be looked at.

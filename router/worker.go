@@ -258,31 +258,36 @@ func orNull(v json.RawMessage) json.RawMessage {
 
 // task makes ready what the runner gets: parameters final, secrets opened.
 func (r *Router) task(ctx context.Context, x *hayate.Execution, b *boundAction) (hayate.Task, error) {
-	var kv kvReader
-	kv.r = r
+	final, err := r.final(ctx, x, b)
+	if err != nil {
+		return hayate.Task{}, err
+	}
+	callback, err := r.callbackToken(x, b)
+	if err != nil {
+		return hayate.Task{}, err
+	}
+	return hayate.Task{
+		Callback: callback, Execution: x.ID, Attempt: x.Attempt, Action: b.Action, RunnerParameters: final.Runner, Parameters: final.Action,
+		PackDir: b.dir, Context: x.Context, Timeout: x.Timeout, Pipefail: b.pipefail, IdempotencyKey: string(x.ID),
+		Env: taskEnv(x, b), Secrets: final.Secrets,
+	}, nil
+}
+
+// final makes an execution's parameters final, fetching the datastore values that
+// templates of defaults need.
+func (r *Router) final(ctx context.Context, x *hayate.Execution, b *boundAction) (render.Final, error) {
+	kv := kvReader{r: r}
 	user := contextUser(x.Context)
 	for range maxNeedRounds {
 		final, need, err := b.plan.Final(&render.Scope{KV: kv.values, ActionContext: x.Context, User: user, Config: b.config}, x.Parameters)
-		if err != nil {
-			return hayate.Task{}, err
+		if err != nil || len(need) == 0 {
+			return final, err
 		}
-		if len(need) > 0 {
-			if err := kv.fetch(ctx, x.Created, user, need); err != nil {
-				return hayate.Task{}, err
-			}
-			continue
+		if err := kv.fetch(ctx, x.Created, user, need); err != nil {
+			return render.Final{}, err
 		}
-		callback, err := r.callbackToken(x, b)
-		if err != nil {
-			return hayate.Task{}, err
-		}
-		return hayate.Task{
-			Callback: callback, Execution: x.ID, Attempt: x.Attempt, Action: b.Action, RunnerParameters: final.Runner, Parameters: final.Action,
-			PackDir: b.dir, Context: x.Context, Timeout: x.Timeout, Pipefail: b.pipefail, IdempotencyKey: string(x.ID),
-			Env: taskEnv(x, b), Secrets: final.Secrets,
-		}, nil
 	}
-	return hayate.Task{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
+	return render.Final{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
 }
 
 func taskEnv(x *hayate.Execution, b *boundAction) []string {

@@ -17,7 +17,7 @@ func (p *Plan) Compared(stored json.RawMessage, names []string) ([]json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	if m, err = p.open(m); err != nil {
+	if m, _, err = p.open(m); err != nil {
 		return nil, err
 	}
 	out := make([]json.RawMessage, len(names))

@@ -100,6 +100,7 @@ func (c *Config) text(s *variables, text string, prop *value.Map) (any, error) {
 			if err != nil {
 				return nil, value.ValueErrorf("a secret of the pack's configuration cannot be decrypted; set the key with: hayate key set NAME VALUE --encrypt (%v)", err)
 			}
+			s.configured = appendSecrets(s.configured, plain)
 			return plain, nil
 		}
 	}

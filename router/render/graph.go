@@ -21,6 +21,9 @@ type node struct {
 	value any
 	tpl   *template // nil: the value is final
 	state int8      // 0 new, 1 being rendered, 2 done
+	// secrets are the secret texts that its rendering opened, or that it took from
+	// parameters which are secret or hold secrets themselves.
+	secrets []string
 }
 
 func newGraph(rd *Renderer, s *Scope) *graph {
@@ -73,6 +76,10 @@ func (g *graph) resolve(p *Plan, name string, path []string) error {
 			if err := g.resolve(p, v, path); err != nil {
 				return err
 			}
+			n.secrets = append(n.secrets, g.nodes[v].secrets...)
+			if x := p.byName[v]; x != nil && x.Secret {
+				n.secrets = appendSecrets(n.secrets, g.nodes[v].value)
+			}
 		}
 		if err := g.renderNode(name, n); err != nil {
 			return err
@@ -100,7 +107,7 @@ func (g *graph) known(name string) bool {
 }
 
 func (g *graph) renderNode(name string, n *node) error {
-	v, need, err := n.tpl.render(g)
+	v, opened, need, err := n.tpl.render(g)
 	for _, k := range need {
 		if !slices.Contains(g.need, k) {
 			g.need = append(g.need, k)
@@ -112,7 +119,7 @@ func (g *graph) renderNode(name string, n *node) error {
 	if err != nil {
 		return Errorf(Template, "Failed to render parameter %q: %v", name, err)
 	}
-	n.value = v
+	n.value, n.secrets = v, append(n.secrets, opened...)
 	return nil
 }
 

@@ -49,6 +49,12 @@ type Scope struct {
 	// KV holds the datastore values at hand: "system.a.b" and "user.a"; an absent
 	// key's value is "".
 	KV map[string]string
+	// Known are texts that are secret wherever they come from: a parameter that holds
+	// one is private. Keep names parameters that are private since they were before.
+	Known []string
+	Keep  Private
+	// Private is set by Live: what of its outcome is private.
+	Private Private
 }
 
 // Live renders supplied parameters (a JSON object or nothing) into those that
@@ -57,6 +63,7 @@ type Scope struct {
 func (p *Plan) Live(s *Scope, supplied json.RawMessage) (json.RawMessage, []string, error) {
 	if !p.templates && nothing(supplied) {
 		p.bareLive.Do(func() { p.bare.live, _, p.bare.liveErr = p.live(&Scope{}, nil) })
+		s.Private = nil
 		return slices.Clip(p.bare.live), nil, p.bare.liveErr
 	}
 	return p.live(s, supplied)
@@ -72,6 +79,7 @@ func (p *Plan) live(s *Scope, supplied json.RawMessage) (json.RawMessage, []stri
 	if err != nil {
 		return nil, nil, err
 	}
+	s.Private = nil
 	g := newGraph(p.rd, s)
 	out := new(value.Map)
 	for k, v := range given.All() {
@@ -115,7 +123,30 @@ func (p *Plan) live(s *Scope, supplied json.RawMessage) (json.RawMessage, []stri
 	if err != nil {
 		return nil, nil, Errorf(Cast, "parameters of %s: %v", p.ref, err)
 	}
+	s.Private = p.private(g, out)
 	return b, nil, nil
+}
+
+// private gathers what of the outcome holds secrets though its schema does not say so.
+func (p *Plan) private(g *graph, out *value.Map) Private {
+	var private Private
+	for k := range out.All() {
+		name, _ := k.(string)
+		if x := p.byName[name]; x != nil && x.Secret {
+			continue
+		}
+		n := g.nodes[name]
+		kept, keep := g.scope.Keep[name]
+		secrets := slices.Concat(n.secrets, kept, holding(n.value, g.scope.Known))
+		if len(secrets) == 0 && !keep {
+			continue
+		}
+		if private == nil {
+			private = Private{}
+		}
+		private[name] = secrets
+	}
+	return private
 }
 
 // check holds the stored parameters, defaults filled in, against the schema.
@@ -152,7 +183,8 @@ func decodeObject(raw json.RawMessage) (*value.Map, error) {
 // Final is what a runner gets.
 type Final struct {
 	Runner, Action json.RawMessage
-	// Secrets are the texts of secret parameters, to be masked in every output.
+	// Secrets are the texts of secret parameters and those that are secret in private
+	// ones, to be masked in every output.
 	Secrets []string
 }
 
@@ -174,13 +206,15 @@ func (p *Plan) final(s *Scope, stored json.RawMessage) (Final, []string, error) 
 	if err != nil {
 		return Final{}, nil, err
 	}
-	opened, err := p.open(given)
+	opened, private, err := p.open(given)
 	if err != nil {
 		return Final{}, nil, err
 	}
 	g := newGraph(p.rd, s)
 	for k, v := range opened.All() {
-		g.add(k.(string), v, false) // what is stored is data, whatever it looks like
+		name, _ := k.(string)
+		g.add(name, v, false) // what is stored is data, whatever it looks like
+		g.nodes[name].secrets = private[name]
 	}
 	for _, x := range p.params {
 		if n, ok := g.nodes[x.Name]; ok && !(n.value == nil && x.hasDef) {
@@ -209,6 +243,13 @@ func (p *Plan) split(g *graph) (Final, []string, error) {
 		}
 		if x.Secret {
 			f.Secrets = appendSecrets(f.Secrets, v)
+		}
+	}
+	for _, name := range g.order {
+		for _, s := range g.nodes[name].secrets {
+			if !slices.Contains(f.Secrets, s) {
+				f.Secrets = append(f.Secrets, s)
+			}
 		}
 	}
 	for _, name := range g.order {

@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -136,11 +137,11 @@ func TestFinalSplitsAndOpens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, err := p.Seal(live, seal)
+	stored, err := p.Seal(live, nil, seal)
 	if err != nil || strings.Contains(strings.ReplaceAll(string(stored), "box:", ""), `"s3cret"`) {
 		t.Fatalf("stored is %s, %v", stored, err)
 	}
-	if got := string(p.Mask(stored)); !strings.Contains(got, `"pw":"********"`) {
+	if got := string(p.Mask(stored, nil)); !strings.Contains(got, `"pw":"********"`) {
 		t.Errorf("masked is %s", got)
 	}
 	f, _, err := p.Final(&render.Scope{}, stored)
@@ -218,4 +219,112 @@ func ExamplePlan_Live() {
 	got, _, err := p.Live(&render.Scope{Trigger: event(`{"host":"web1","n":3}`)}, json.RawMessage(`{"host":"{{ trigger.host }}","count":"{{ trigger.n }}"}`))
 	fmt.Println(string(got), err)
 	// Output: {"host":"web1","count":3} <nil>
+}
+
+// sealAll goes the way of an execution: rendered, stored, shown, and made ready.
+func sealAll(t *testing.T, p *render.Plan, s *render.Scope, given string) (stored, shown string, f render.Final) {
+	t.Helper()
+	live, need, err := p.Live(s, json.RawMessage(given))
+	if err != nil || need != nil {
+		t.Fatalf("live: %v, needs %q", err, need)
+	}
+	sealed, err := p.Seal(live, s.Private, func(text string) (string, error) {
+		return "hex:" + hex.EncodeToString([]byte(text)), nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if live, sealed := string(p.Mask(live, s.Private)), string(p.Mask(sealed, nil)); live != sealed {
+		t.Errorf("a firing shows %s, the execution %s", live, sealed)
+	}
+	f, _, err = p.Final(&render.Scope{}, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(sealed), string(p.Mask(sealed, nil)), f
+}
+
+func openHex(s string) (string, error) {
+	if plain, ok := strings.CutPrefix(s, "box:"); ok {
+		return plain, nil
+	}
+	b, err := hex.DecodeString(strings.TrimPrefix(s, "hex:"))
+	return string(b), err
+}
+
+func TestParametersThatHoldSecretsAreSealed(t *testing.T) {
+	rd := render.New(openHex)
+	p, err := rd.NewPlan("test.act", hayate.Parameters{
+		param("token", `{"type":"string","secret":true}`), param("a", `{}`), param("list", `{"type":"array"}`),
+		param("cmd", `{"type":"string","default":"echo {{ token }}"}`)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := rd.NewConfig(json.RawMessage(`{"key":"{{ st2kv.system.pw }}","host":"web1"}`), json.RawMessage(`{"key":{"secret":true}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, given, shown, action, secrets string }{
+		{"a default that names a secret parameter", `{"token":"hunter2"}`,
+			`{"token":"********","cmd":"********"}`, `"cmd":"echo hunter2"`, `[hunter2]`},
+		{"a parameter that names one that does", `{"token":"hunter2","a":"{{ cmd }}!"}`,
+			`{"token":"********","a":"********","cmd":"********"}`, `"a":"echo hunter2!"`, `[hunter2]`},
+		{"a secret of the datastore", `{"a":"x {{ st2kv.system.pw | decrypt_kv }}"}`,
+			`{"a":"********","cmd":"echo None"}`, `"a":"x opensesame"`, `[opensesame]`},
+		{"one in a list", `{"list":["{{ st2kv.system.pw | decrypt_kv }}"]}`,
+			`{"list":"********","cmd":"echo None"}`, `"list":["opensesame"]`, `[opensesame]`},
+		{"a secret of the configuration", `{"a":"{{ config_context.key }}"}`,
+			`{"a":"********","cmd":"echo None"}`, `"a":"opensesame"`, `[opensesame]`},
+		{"what of the configuration is not secret", `{"a":"{{ config_context.host }}"}`,
+			`{"a":"web1","cmd":"echo None"}`, `"a":"web1"`, `[]`},
+		{"a text that is known", `{"a":"it is sesame-street"}`,
+			`{"a":"********","cmd":"echo None"}`, `"a":"it is sesame-street"`, `[sesame-street]`},
+		{"a ciphertext is none", `{"a":"{{ st2kv.system.pw }}"}`,
+			`{"a":"box:opensesame","cmd":"echo None"}`, `"a":"box:opensesame"`, `[]`},
+		{"what only looks sealed is not opened", `{"a":"sealed:v2:box:{\"value\":1}"}`,
+			`{"a":"********","cmd":"echo None"}`, `"a":"sealed:v2:box:{\"value\":1}"`, `[]`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := &render.Scope{KV: map[string]string{"system.pw": "box:opensesame"}, Config: config, Known: []string{"sesame-street", "o"}}
+			stored, shown, f := sealAll(t, p, s, c.given)
+			if shown != c.shown {
+				t.Errorf("shown is %s, want %s", shown, c.shown)
+			}
+			if !strings.Contains(string(f.Action), c.action) {
+				t.Errorf("the action gets %s, want %s in it", f.Action, c.action)
+			}
+			if got := fmt.Sprint(f.Secrets); got != c.secrets {
+				t.Errorf("secrets are %s, want %s", got, c.secrets)
+			}
+			for _, secret := range f.Secrets {
+				if strings.Contains(stored, secret) {
+					t.Errorf("stored is %s, with %q in clear", stored, secret)
+				}
+			}
+			if shown := string(render.MaskSealed(json.RawMessage(stored))); len(f.Secrets) > 0 && shown != c.shown {
+				t.Errorf("without its action, shown is %s", shown)
+			}
+		})
+	}
+}
+
+func TestPrivateParametersStayPrivateWhenRunAgain(t *testing.T) {
+	p, err := render.New(openHex).NewPlan("test.act", hayate.Parameters{param("a", `{}`), param("b", `{}`)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const opening = `{{ st2kv.system.pw | decrypt_kv }}`
+	s := &render.Scope{KV: map[string]string{"system.pw": "box:opensesame"}}
+	stored, _, _ := sealAll(t, p, s, `{"a":"`+opening+`","b":"`+opening+`"}`)
+	merged, private, err := p.Merge(json.RawMessage(stored), json.RawMessage(`{"b":"new"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, shown, f := sealAll(t, p, &render.Scope{Keep: private}, string(merged))
+	if strings.Contains(stored, "opensesame") || shown != `{"a":"********","b":"new"}` || string(f.Action) != `{"a":"opensesame","b":"new"}` {
+		t.Errorf("stored is %s, shown %s, the action gets %s", stored, shown, f.Action)
+	}
+	if !slices.Equal(f.Secrets, []string{"opensesame"}) {
+		t.Errorf("secrets are %q", f.Secrets)
+	}
 }

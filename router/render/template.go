@@ -35,7 +35,16 @@ func New(open func(sealed string) (string, error)) *Renderer {
 		}
 		return plain, nil
 	}}
-	return &Renderer{env: jinja.New(jinja.StackStormOptions(hooks, true)), open: open}
+	o := jinja.StackStormOptions(hooks, true)
+	decrypt := o.Filters["decrypt_kv"]
+	o.Filters["decrypt_kv"] = func(c *jinja.Call) (any, error) {
+		plain, err := decrypt(c)
+		if s, ok := c.Vars().(*variables); ok && err == nil {
+			s.noteOpened(plain)
+		}
+		return plain, err
+	}
+	return &Renderer{env: jinja.New(o), open: open}
 }
 
 func parseYAML(text string) (any, error) {
@@ -126,33 +135,48 @@ func bareName(s string) bool {
 	return true
 }
 
-// render renders a template in a graph's scope. need names datastore keys that
-// were wanted and are not at hand; the outcome counts for nothing then.
-func (t *template) render(g *graph) (out any, need []string, err error) {
+// render renders a template in a graph's scope. opened are the secrets that were
+// opened for it. need names datastore keys that were wanted and are not at hand; the
+// outcome counts for nothing then.
+func (t *template) render(g *graph) (out any, opened, need []string, err error) {
 	s := &variables{graph: g}
 	text, err := t.compiled.Render(s)
 	if len(s.need) > 0 {
-		return nil, s.need, nil
+		return nil, nil, s.need, nil
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	if !t.container {
-		return text, nil, nil
+		return text, append(s.opened, holding(text, s.configured)...), nil, nil
 	}
 	v, err := value.Decode([]byte(text))
 	if err != nil {
-		return nil, nil, Errorf(Template, "the rendered value is not JSON: %v", err)
+		return nil, nil, nil, Errorf(Template, "the rendered value is not JSON: %v", err)
 	}
-	return v, nil, nil
+	return v, append(s.opened, holding(v, s.configured)...), nil, nil
 }
 
 // variables are what a template sees.
 type variables struct {
-	graph *graph
-	need  []string
-	// shared is where needs are noted instead, for templates within a rendering.
+	graph  *graph
+	need   []string
+	opened []string // secret texts
+	// configured are the secret texts of the pack's configuration. It is rendered as a
+	// whole, so they count only where the outcome holds them.
+	configured []string
+	// shared is where needs and secrets are noted instead, for templates within a
+	// rendering.
 	shared *variables
+}
+
+// noteOpened notes a secret that was opened for the template.
+func (s *variables) noteOpened(plain any) {
+	if s.shared != nil {
+		s.shared.configured = appendSecrets(s.shared.configured, plain)
+		return
+	}
+	s.opened = appendSecrets(s.opened, plain)
 }
 
 // Lookup finds a parameter, or one of the names of the scope.

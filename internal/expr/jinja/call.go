@@ -32,6 +32,14 @@ func (c *Call) Budget() *value.Budget {
 	return c.s.budget
 }
 
+// Vars are the variables that the template was rendered with; nil outside of one.
+func (c *Call) Vars() Vars {
+	if c.s == nil {
+		return nil
+	}
+	return c.s.vars
+}
+
 // Str is str(v), as the template would print it.
 func (c *Call) Str(v any) (string, error) {
 	if c.s == nil {
