@@ -92,6 +92,10 @@ func (r *reader) document(file string) *yamldoc.Node {
 	}
 	r.pack.Documents[file] = n
 	if n.Kind() != yamldoc.Mapping {
+		if n.IsNull() {
+			r.errorf(n, "wrong-type", "the file is empty, expected a mapping")
+			return nil
+		}
 		r.errorf(n, "wrong-type", "the file holds %s, expected a mapping", n.Kind())
 		return nil
 	}

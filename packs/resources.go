@@ -120,12 +120,30 @@ func (r *reader) policyParameters(n *yamldoc.Node) json.RawMessage {
 		if value == nil {
 			value, given = []byte("{}"), n
 		}
+		if r.fullWidth(given, name) {
+			return nil
+		}
 		full, err := s.Complete(value)
 		r.schemaErrors(given, err, "the parameters of "+name)
 		return full
 	}
 	r.errorf(at, "unknown-policy", "unknown policy type %q%s", name, yamldoc.Suggest(name, known))
 	return nil
+}
+
+// fullWidth notes numbers in full-width digits: YAML takes them for text, and few
+// see the difference.
+func (r *reader) fullWidth(given *yamldoc.Node, policy string) (found bool) {
+	for _, e := range given.Entries() {
+		text, ok := e.Value.Str()
+		if !ok || text == "" || strings.Trim(text, "０１２３４５６７８９") != "" {
+			continue
+		}
+		found = true
+		plain := strings.Map(func(c rune) rune { return c - '０' + '0' }, text)
+		r.errorf(e.Value, "bad-value", "the parameters of %s: %s: %s is text, its digits are full-width; write %s", policy, e.Name(), text, plain)
+	}
+	return found
 }
 
 func (r *reader) readPolicy(n *yamldoc.Node) {

@@ -101,6 +101,9 @@ func (r *reader) checkRule(n *yamldoc.Node) {
 func (r *reader) checkPast(n *yamldoc.Node, rule *hayate.Rule) bool {
 	_, issues := stateful.Parse(rule)
 	for _, is := range issues {
+		if len(is.Path) == 1 && n.Get(is.Path[0]).Kind() != yamldoc.Mapping {
+			continue // the shape of a rule says so already
+		}
 		at := n
 		for i, step := range is.Path {
 			k, next := at.Lookup(step)

@@ -449,7 +449,27 @@ func (c *criterion) test(ev *evaluation, v any) (bool, error) {
 	if c.fold != 0 {
 		v, pat = foldValue(c.fold, v), foldValue(c.fold, pat)
 	}
-	return apply(c.op, v, pat, operands{re: re, reErr: reErr, now: ev.now})
+	ok, err := apply(c.op, v, pat, operands{re: re, reErr: reErr, now: ev.now})
+	if err != nil && (c.op == opLess || c.op == opGreater) {
+		// Python's text names the types alone. What a template renders to may be secret.
+		if p.tmpl != nil {
+			return ok, fmt.Errorf("%w (found %s)", err, brief(v))
+		}
+		return ok, fmt.Errorf("%w (found %s, pattern %s)", err, brief(v), brief(pat))
+	}
+	return ok, err
+}
+
+// brief is a value in a message, cut short.
+func brief(v any) string {
+	b, err := value.Encode(v)
+	if err != nil {
+		return value.Type(v)
+	}
+	if r := []rune(string(b)); len(r) > 60 {
+		return string(r[:59]) + "…"
+	}
+	return string(b)
 }
 
 // search holds the children against each item of a list (StackStorm

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -163,6 +164,9 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 			l.add(SeverityWarning, "never", "", at, "%s takes a string, the pattern is %s: every event gives an error", c.name, p.doc.describe())
 		}
 	}
+	if right := misspeltNumber(p.text); (c.op == opLess || c.op == opGreater) && p.tmpl == nil && p.isText && right != "" {
+		l.add(SeverityWarning, "never", "pattern: "+right, at, "the pattern %q is text: compared with a number it gives an error", p.text)
+	}
 	if c.op == opSearch {
 		if !slices.Contains([]string{"any", "all", "any2any", "all2any"}, c.condition) {
 			l.add(SeverityWarning, "never", "condition: any", at, "search needs a condition: any, all, any2any or all2any")
@@ -172,6 +176,35 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 		}
 		l.contradictions(c.children, append(slices.Clip(at), "pattern"))
 	}
+}
+
+// misspeltNumber is the number that a text was probably meant to be, "" where it is
+// like none: digits in quotes, full-width digits, O for 0 and l for 1.
+func misspeltNumber(text string) string {
+	digits := 0
+	s := strings.Map(func(r rune) rune {
+		switch {
+		case r >= '０' && r <= '９':
+			r += '0' - '０'
+		case r == '．':
+			return '.'
+		case r == 'O' || r == 'o':
+			return '0'
+		case r == 'l' || r == 'I':
+			return '1'
+		}
+		if r >= '0' && r <= '9' {
+			digits++
+		}
+		return r
+	}, strings.TrimSpace(text))
+	if digits == 0 || strings.ContainsAny(s, "xX_pP") {
+		return ""
+	}
+	if _, err := strconv.ParseFloat(s, 64); err != nil {
+		return ""
+	}
+	return s
 }
 
 // strays says whether a key is a single name that is not the root.

@@ -278,7 +278,7 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 		ctx, cancel = context.WithTimeout(ctx, timeout)
 		defer cancel()
 	}
-	told := false
+	told, held := false, false
 	p := a.progress(id)
 	defer p.end()
 	for {
@@ -298,6 +298,13 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 			return nil
 		}
 		p.note(string(st))
+		if st == hayate.StatusDelayed && !held {
+			held = true
+			p.end()
+			if err := a.sayHeld(ctx, id); err != nil {
+				return err
+			}
+		}
 		if st == hayate.StatusPaused && !told {
 			told = true
 			p.end()
@@ -306,6 +313,18 @@ func (a *app) wait(ctx context.Context, id string, timeout time.Duration) error 
 			}
 		}
 	}
+}
+
+// sayHeld tells whoever waits for a delayed execution which policy holds it.
+func (a *app) sayHeld(ctx context.Context, id string) error {
+	var o object
+	if err := a.get(ctx, "/api/v1/executions/"+url.PathEscape(id), nil, &o); err != nil {
+		return err
+	}
+	if policy := text(o, "held_by"); policy != "" {
+		a.say("execution %s waits: the policy %s lets no more run at once. Look at it: hayate policy get %s", id, policy, policy)
+	}
+	return nil
 }
 
 // sayPaused tells whoever waits for a paused execution what it waits for.

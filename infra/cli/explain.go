@@ -41,19 +41,30 @@ func (a *app) showExplanations(xs []rules.Explanation, only hayate.Ref, all bool
 	}
 }
 
-func (a *app) showExplanation(x *rules.Explanation) {
+// outcomes say what came, or would come, of a match other than a firing.
+var outcomes = map[hayate.FiringStatus]string{hayate.FiringNoted: ", and waits", hayate.FiringSuppressed: ", but was held back"}
+
+// headline says what became of an event by a rule.
+func headline(x *rules.Explanation) string {
 	state := "does not match"
 	switch {
 	case x.Error != "":
 		state = "cannot be evaluated"
 	case x.Matched && x.Enabled:
 		state = "matches"
+		if p := x.Past; p != nil {
+			state += outcomes[p.Status]
+		}
 	case x.Matched:
 		state = "would match, but is disabled; enable it: hayate rule enable " + string(x.Rule)
 	case !x.Enabled:
 		state = "is disabled, and does not match"
 	}
-	fmt.Fprintf(a.Stdout, "\nrule %s %s\n", x.Rule, state)
+	return fmt.Sprintf("rule %s %s", x.Rule, state)
+}
+
+func (a *app) showExplanation(x *rules.Explanation) {
+	fmt.Fprintf(a.Stdout, "\n%s\n", headline(x))
 	if x.Error != "" && !toldBy(x) {
 		fmt.Fprintf(a.Stdout, "  ! %s\n", x.Error)
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,7 @@ func (a *app) packLint() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		found := lint.Check(ws)
+		found := append(lint.Check(ws), lint.Timers(ws, time.Now())...)
 		for i := range ws {
 			cases, ds, err := readCases(ws[i].Name)
 			if err != nil {

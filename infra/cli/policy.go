@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
 const policiesPath = "/api/v1/policies"
@@ -37,11 +40,14 @@ func (a *app) policyCommand() *cobra.Command {
 	return c
 }
 
+// policyNames are the parameters of policies.
+var policyNames = []string{"threshold", "action", "attributes", "retry_on", "max_retry_count", "delay"}
+
 // policyParameters is a policy's parameters as name=value.
 func policyParameters(o object) string {
 	m, _ := o["parameters"].(object)
 	var parts []string
-	for _, name := range []string{"threshold", "action", "attributes", "retry_on", "max_retry_count", "delay"} {
+	for _, name := range policyNames {
 		v, ok := m[name]
 		if !ok {
 			continue
@@ -61,7 +67,7 @@ func policyParameters(o object) string {
 func typeParameters(o object) string {
 	m, _ := o["parameters"].(object)
 	var parts []string
-	for _, name := range []string{"threshold", "action", "attributes", "retry_on", "max_retry_count", "delay"} {
+	for _, name := range policyNames {
 		if _, ok := m[name]; ok {
 			parts = append(parts, name)
 		}
@@ -125,6 +131,12 @@ func policyValues(into object, args []string) error {
 			x = list
 		case json.Unmarshal([]byte(v), &x) != nil:
 			x = v
+		}
+		if !slices.Contains(policyNames, name) {
+			return usage("policies take no parameter %q%s", name, yamldoc.Suggest(name, policyNames))
+		}
+		if n, ok := x.(float64); ok && name == "threshold" && n < 1 {
+			return usage("with the threshold %v the action would never run: give 1 or more, or disable the action", n)
 		}
 		into[name] = x
 	}

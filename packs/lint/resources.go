@@ -159,6 +159,13 @@ func (l *linter) alias(a *packs.Alias) {
 }
 
 func (l *linter) policy(p *hayate.Policy) {
+	var bound struct {
+		Threshold *int `json:"threshold"`
+	}
+	if p.Type != "action.retry" && json.Unmarshal(p.Parameters, &bound) == nil && bound.Threshold != nil && *bound.Threshold < 1 {
+		// StackStorm's schema has no minimum.
+		l.warn(p.Source, []string{"parameters", "threshold"}, "never", "with the threshold %d the action never runs: write 1 or more, or disable the action", *bound.Threshold)
+	}
 	a := l.action(p.Source, []string{"resource_ref"}, p.ResourceRef)
 	if a == nil || p.Type != "action.concurrency.attr" {
 		return

@@ -35,11 +35,19 @@ func (l *linter) rule(r *hayate.Rule) {
 			way[1] = strconv.Itoa(i - 1)
 		}
 		given := follow(doc, append(slices.Clip(way), "parameters"))
+		names, all := slices.Clone(contextRoots), false
 		if a := l.action(r.Source, append(slices.Clip(way), "ref"), r.Actions[i].Ref); a != nil {
 			l.parameters(r.Source, way, a, given)
+			_, takes := l.takes(a)
+			names, all = append(names, takes...), l.runners[a.Runner] != nil
+		}
+		for _, e := range given.Entries() {
+			names = append(names, e.Name())
 		}
 		l.templates(r.Source, append(slices.Clip(way), "parameters"), given)
+		l.roots(r.Source, append(slices.Clip(way), "parameters"), given, names, all)
 	}
+	l.past(r.Source, doc)
 }
 
 // follow is the node that a way leads to, nil where it leads nowhere.

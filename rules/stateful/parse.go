@@ -192,6 +192,14 @@ func (p *parser) whole(to *int, least, most int) func(any) {
 		if f, ok := v.(float64); ok && f == math.Trunc(f) && math.Abs(f) < 1e9 {
 			v = int64(f)
 		}
+		if s, isText := v.(string); isText {
+			if _, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
+				p.errorf("is the text %q, expected a whole number from %d to %d: leave the quotes out", s, least, most)
+			} else {
+				p.errorf("is the text %q, expected a whole number from %d to %d", s, least, most)
+			}
+			return
+		}
 		n, ok := v.(int64)
 		if !ok || n < int64(least) || n > int64(most) {
 			p.errorf("is %s, expected a whole number from %d to %d", value.Str(v), least, most)

@@ -17,6 +17,7 @@ func TestMistakesInForms(t *testing.T) {
 		`when: {cuont: {at_least: 2, within: 1m}}`:                    `when.cuont: unknown key "cuont", did you mean "count"?`,
 		`when: {count: {atleast: 2, within: 1m}}`:                     `when.count: lacks the key "at_least"`,
 		`when: {count: {at_least: 1, within: 1m}}`:                    `when.count.at_least: is 1, expected a whole number from 2 to 1000`,
+		`when: {count: {at_least: "3", within: 1m}}`:                  `when.count.at_least: is the text "3", expected a whole number from 2 to 1000: leave the quotes out`,
 		`when: {count: {at_least: 2.5, within: 1m}}`:                  `when.count.at_least: is 2.5, expected a whole number`,
 		`when: {count: {at_least: 2, within: 10 minutes}}`:            `when.count.within: "10 minutes" is no time, expected a time such as 30s, 10m, 1h30m or 7d`,
 		`when: {count: {at_least: 2, within: 0s}}`:                    `when.count.within: is 0s, the shortest is 1s`,
