@@ -91,6 +91,9 @@ func (g *graph) resolve(p *Plan, name string, path []string) error {
 	}
 	if x := p.byName[name]; x != nil {
 		v, err := cast(x, n.value)
+		if err != nil && (x.Secret || len(n.secrets) > 0) {
+			return Errorf(Cast, "Parameter %q must be %s; what it is is secret and not shown", name, x.castType)
+		}
 		if err != nil {
 			return err
 		}

@@ -328,3 +328,13 @@ func TestPrivateParametersStayPrivateWhenRunAgain(t *testing.T) {
 		t.Errorf("secrets are %q", f.Secrets)
 	}
 }
+
+func TestRefusalsDoNotShowSecrets(t *testing.T) {
+	p := plan(t, hayate.Parameters{param("n", `{"type":"integer"}`), param("key", `{"type":"integer","secret":true}`)}, nil)
+	for _, given := range []string{`{"n":"{{ st2kv.system.pw | decrypt_kv }}"}`, `{"key":"opensesame"}`} {
+		_, _, err := p.Live(&render.Scope{KV: map[string]string{"system.pw": "box:opensesame"}}, json.RawMessage(given))
+		if e, ok := render.AsError(err); !ok || e.Kind != render.Cast || strings.Contains(err.Error(), "opensesame") || !strings.Contains(err.Error(), "integer") {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+}
