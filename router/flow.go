@@ -64,6 +64,8 @@ type ownState struct {
 	variant
 	// Timers are those the run has set, by key.
 	Timers map[string]time.Time `json:"timers,omitempty"`
+	// Questions says that a task of it waited for an answer: one may be open at its end.
+	Questions bool `json:"questions,omitempty"`
 	// Owed is what its steps ask of others; nil for nothing.
 	Owed *owed `json:"owed,omitempty"`
 	due
@@ -284,6 +286,10 @@ func (s *step) tell(ctx context.Context, t *told) error {
 	if !s.note(t) {
 		return nil
 	}
+	if t.fact.Kind == workflows.ChildChanged && t.fact.Child.Status == hayate.StatusPending {
+		s.own.Questions = true
+		s.withdraw(s.lr.run.Status())
+	}
 	if t.fact.Kind == workflows.TimerDue {
 		delete(s.own.Timers, t.fact.Timer) // it has come, whatever the run makes of it
 	}
@@ -363,6 +369,7 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 			if err := s.move(status); err != nil {
 				return err
 			}
+			s.withdraw(status)
 		case workflows.CancelChildren, workflows.PauseChildren, workflows.ResumeChildren:
 			o := s.owe()
 			o.Children, o.Asked = c.Kind, s.lr.version+1
@@ -395,44 +402,6 @@ func (s *step) move(to hayate.Status) error {
 		}
 	}
 	return s.x.To(to, s.at)
-}
-
-// maxWorkflowResult bounds the result of a workflow, in bytes. Workflows that pass
-// on the results of workflows would otherwise make each larger than the last.
-const maxWorkflowResult = 8 << 20
-
-// boundedResult replaces a result that is too large by one that says so; the workflow
-// then failed.
-func boundedResult(result json.RawMessage, status hayate.Status) (json.RawMessage, hayate.Status) {
-	if len(result) <= maxWorkflowResult {
-		return result, status
-	}
-	if status == hayate.StatusSucceeded {
-		status = hayate.StatusFailed
-	}
-	message := fmt.Sprintf("The result of the workflow has %d bytes, more than the %d allowed. Give it an output that is smaller, or keep large values in files.", len(result), maxWorkflowResult)
-	b, err := json.Marshal(map[string]any{"errors": []map[string]string{{"type": "error", "message": message}}, "output": nil})
-	if err != nil {
-		panic(err) // a text
-	}
-	return b, status
-}
-
-// workflowResult is the result of a workflow in StackStorm's shape. The output of an
-// action chain, and that of a Mistral workflow, is the whole of it.
-func workflowResult(runner string, c *workflows.Command) json.RawMessage {
-	if (runner == workflows.ActionChain || runner == workflows.Mistral) && len(c.Output) > 0 {
-		return c.Output
-	}
-	out := struct {
-		Errors json.RawMessage `json:"errors,omitempty"`
-		Output json.RawMessage `json:"output"`
-	}{c.Errors, orNull(c.Output)}
-	b, err := json.Marshal(out)
-	if err != nil {
-		return errorResult("the workflow's output is not JSON: " + err.Error())
-	}
-	return b
 }
 
 // childFact is what a run is told of a child.
@@ -508,7 +477,7 @@ func (s *step) commit(ctx context.Context) error {
 	if moved && s.x.Parent != "" && !created && !s.x.Status.Completed() {
 		s.owe().Moved = lr.version + 1
 	}
-	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.due != lr.own.due
+	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.Questions != lr.own.Questions || s.own.due != lr.own.due
 	changed := s.touched || s.renewed || noted
 	if !changed && !s.loaded && !s.r.cfg.SoleOwner {
 		// A change without a step is written whatever the run's version is. That the

@@ -434,6 +434,8 @@ func (r *Router) tellChildren(ctx context.Context, id hayate.ExecutionID, kind f
 			// A question of a canceled workflow is withdrawn: an answer would mean nothing.
 			c.Result = canceledResult("")
 			err = r.settlePending(ctx, &c, hayate.StatusCanceled)
+		case kind == withdrawQuestions:
+			err = r.withdraw(ctx, &c)
 		case kind == workflows.CancelChildren:
 			_, err = r.Cancel(ctx, c.ID, "")
 		case !isWorkflow(c.Runner):

@@ -11,6 +11,8 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/schema"
 	"github.com/hayate-run/hayate/router/render"
+	"github.com/hayate-run/hayate/workflows"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
 
 // runnerInquirer is the runner whose pending executions are questions to people.
@@ -170,6 +172,30 @@ func (r *Router) expireInquiries(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// withdrawQuestions is owed by a run that ended while a task may wait for an answer.
+const withdrawQuestions flow.CommandKind = "withdraw"
+
+// withdraw owes it that the open questions of a run which has ended with a status are
+// withdrawn: an answer would mean nothing. To cancel all children does it too.
+func (s *step) withdraw(ended hayate.Status) {
+	if !s.own.Questions || !ended.Completed() {
+		return
+	}
+	o := s.owe()
+	if o.Children != workflows.CancelChildren {
+		o.Children, o.Asked = withdrawQuestions, s.lr.version+1
+	}
+}
+
+// withdraw ends a question that waits for an answer; any other task stays as it is.
+func (r *Router) withdraw(ctx context.Context, x *hayate.Execution) error {
+	if x.Status != hayate.StatusPending || x.Runner != runnerInquirer {
+		return nil
+	}
+	x.Result = withMember(x.Result, "withdrawn", json.RawMessage(`"the workflow has ended"`))
+	return r.settlePending(ctx, x, hayate.StatusCanceled)
 }
 
 // asked emits StackStorm's inquiry trigger for a new question, if a rule waits for it.

@@ -1,12 +1,16 @@
 package router_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/infra/memory"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/runners/inquirer"
 )
@@ -115,4 +119,97 @@ func TestTheQuestionOfACanceledWorkflowIsWithdrawn(t *testing.T) {
 	if err := w.Respond(t.Context(), q.ID, json.RawMessage(`{"continue":true}`), ""); !errors.Is(err, hayate.ErrInvalid) {
 		t.Errorf("an answer after that: %v, want a refusal", err)
 	}
+}
+
+// failing asks, and fails beside the question.
+const failing = `
+version: 1.0
+tasks:
+  ask:
+    action: test.ask
+    next: [{when: <% succeeded() %>, do: after}]
+  break:
+    action: test.break
+  after:
+    action: test.note
+`
+
+func TestTheQuestionOfAFailedWorkflowIsWithdrawn(t *testing.T) {
+	release := make(chan struct{})
+	breaking := funcRunner{"break", func(ctx context.Context, _ hayate.Task, _ func(hayate.Stream, string)) (hayate.Result, error) {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return hayate.Result{Status: hayate.StatusFailed, Value: json.RawMessage(`{"broken":true}`)}, nil
+	}}
+	w := newWorld(t, func(c *router.Config) { c.RunnerTypes = []hayate.Runner{{Name: "orquesta"}} }, funcRunner{"fn", succeed}, breaking, inquirer.New())
+	w.load(router.Content{Actions: []hayate.Action{action("ask", "inquirer"), action("note", "fn"), action("break", "break"), action("flow", "orquesta")},
+		Workflows: map[hayate.Ref][]byte{"test.flow": []byte(failing)}})
+	w.serve()
+	x, err := w.Start(t.Context(), router.Start{Action: "test.flow"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := w.pending()
+	close(release)
+	if y := w.ended(router.Query{IDs: []string{string(x.ID)}}, 1)[0]; y.Status != hayate.StatusFailed {
+		t.Errorf("the workflow ended %s, want failed", y.Status)
+	}
+	y := w.ended(router.Query{IDs: []string{string(q.ID)}}, 1)[0]
+	if y.Status != hayate.StatusCanceled || !strings.Contains(string(y.Result), `"withdrawn":"the workflow has ended"`) {
+		t.Errorf("the question ended %s with %s, want canceled and why", y.Status, y.Result)
+	}
+	if qs, err := w.Inquiries(t.Context(), 10); err != nil || len(qs) != 0 {
+		t.Errorf("questions are open: %v, %v", qs, err)
+	}
+	if err := w.Respond(t.Context(), q.ID, json.RawMessage(`{"continue":true}`), ""); !errors.Is(err, hayate.ErrInvalid) {
+		t.Errorf("an answer after that: %v, want a refusal", err)
+	}
+}
+
+// The process dies right after it has committed that the workflow failed: the next
+// one withdraws the question.
+func TestAWithdrawalOutlivesItsProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store, blobs := &doomed{Store: memory.New()}, memory.NewBlobs()
+		breaking := funcRunner{"break", func(context.Context, hayate.Task, func(hayate.Stream, string)) (hayate.Result, error) {
+			return hayate.Result{Status: hayate.StatusFailed, Value: json.RawMessage(`{"broken":true}`)}, nil
+		}}
+		change := func(c *router.Config) {
+			c.Store, c.Blobs, c.RunnerTypes = store, blobs, []hayate.Runner{{Name: "orquesta"}}
+		}
+		content := router.Content{Actions: []hayate.Action{action("ask", "inquirer"), action("note", "fn"), action("break", "break"), action("flow", "orquesta")},
+			Workflows: map[hayate.Ref][]byte{"test.flow": []byte(strings.Replace(failing, "test.break", "test.break\n    delay: 60", 1))}}
+		w := newWorld(t, change, funcRunner{"fn", succeed}, breaking, inquirer.New())
+		w.load(content)
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- w.Run(ctx, time.Second) }()
+		x, err := w.Start(t.Context(), router.Start{Action: "test.flow"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.set(x.ID, hayate.StatusFailed)
+		time.Sleep(2 * time.Minute)
+		open, err := store.Store.Executions(t.Context(), router.Query{Status: []hayate.Status{hayate.StatusPending}, Limit: -1})
+		if err != nil || !store.isDead() || len(open.Items) != 1 {
+			t.Fatalf("dead: %t, open: %d, %v; want a dead process and one open question", store.isDead(), len(open.Items), err)
+		}
+		stop()
+		<-done
+		next := newWorld(t, func(c *router.Config) {
+			change(c)
+			c.Store = store.Store
+		}, funcRunner{"fn", succeed}, breaking, inquirer.New())
+		next.load(content)
+		next.serve()
+		time.Sleep(2 * time.Minute)
+		if y, err := next.Execution(t.Context(), open.Items[0].ID); err != nil || y.Status != hayate.StatusCanceled {
+			t.Errorf("the question is %s, %v; want canceled", y.Status, err)
+		}
+		if y, err := next.Execution(t.Context(), x.ID); err != nil || y.Status != hayate.StatusFailed {
+			t.Errorf("the workflow is %s, %v; want failed", y.Status, err)
+		}
+	})
 }
