@@ -326,7 +326,11 @@ func (d *differ) compare(rec *EventRecord, was, will []hayate.Firing) error {
 			}
 			continue
 		}
-		if changed := changes(old, next); len(changed) > 0 || old.Status != next.Status {
+		changed := changes(d.now.Outer(old), d.then.Outer(next))
+		if len(changed) == 0 {
+			changed = changes(old.Parameters, next.Parameters) // an action fixes what differs
+		}
+		if len(changed) > 0 || old.Status != next.Status {
 			if err := d.tell(rec, DiffChanged, next, &Difference{Before: old.Status, Changed: changed}); err != nil {
 				return err
 			}
@@ -352,10 +356,10 @@ func (d *differ) tell(rec *EventRecord, change string, f *hayate.Firing, more *D
 	switch change {
 	case DiffAdded:
 		d.counts.Added, c.Added = d.counts.Added+1, c.Added+1
-		x.Parameters = f.Parameters
+		x.Parameters = d.then.Outer(f)
 	case DiffRemoved:
 		d.counts.Removed, c.Removed = d.counts.Removed+1, c.Removed+1
-		x.Parameters = f.Parameters
+		x.Parameters = d.now.Outer(f)
 	case DiffChanged:
 		d.counts.Changed, c.Changed = d.counts.Changed+1, c.Changed+1
 		x.Changed = more.Changed
@@ -367,9 +371,9 @@ func (d *differ) tell(rec *EventRecord, change string, f *hayate.Firing, more *D
 }
 
 // changes are the parameters that differ, action by action.
-func changes(old, next *hayate.Firing) (out []ParameterChange) {
-	for i := range max(len(old.Parameters), len(next.Parameters)) {
-		a, b := members(old.Parameters, i), members(next.Parameters, i)
+func changes(old, next []json.RawMessage) (out []ParameterChange) {
+	for i := range max(len(old), len(next)) {
+		a, b := members(old, i), members(next, i)
 		names := make([]string, 0, len(a)+len(b))
 		for name := range a {
 			names = append(names, name)

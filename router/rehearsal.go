@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/rules"
 )
@@ -154,3 +155,35 @@ func (plainSecrets) Seal(plain string) (string, error) { return plain, nil }
 
 // Open returns the text.
 func (plainSecrets) Open(sealed string) (string, error) { return sealed, nil }
+
+// Outer are a firing's parameters without those that its actions fix: these belong
+// to how a runner does the action, and say nothing that the others do not. Of a
+// rule that is not there they come as they are.
+func (h *Rehearsal) Outer(f *hayate.Firing) []json.RawMessage {
+	cat := h.r.cat.Load()
+	rule := cat.rules[f.Rule]
+	if rule == nil {
+		return f.Parameters
+	}
+	out := slices.Clone(f.Parameters)
+	for i := range out {
+		if i >= len(rule.Actions) {
+			break
+		}
+		a := cat.actions[rule.Actions[i].Ref]
+		m, err := value.Decode(out[i])
+		o, ok := m.(*value.Map)
+		if a == nil || err != nil || !ok {
+			continue
+		}
+		for _, p := range a.Parameters {
+			if p.Immutable {
+				o.Delete(p.Name)
+			}
+		}
+		if b, err := value.Encode(o); err == nil {
+			out[i] = b
+		}
+	}
+	return out
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,6 +131,17 @@ func withShipped(given []lint.Pack) []lint.Pack {
 
 // packFolders returns dir if it is a pack, else the packs in it.
 func packFolders(dir string) ([]string, error) {
+	switch info, err := os.Stat(dir); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, usage("%s does not exist", dir)
+	case err != nil:
+		return nil, fmt.Errorf("look at %s: %w", dir, err)
+	case !info.IsDir():
+		if pack := packAbove(dir); pack != "" {
+			return nil, usage("%s is a file: name its pack, %s", dir, pack)
+		}
+		return nil, usage("%s is a file: name the folder of a pack", dir)
+	}
 	if _, err := os.Stat(filepath.Join(dir, "pack.yaml")); err == nil {
 		return []string{dir}, nil
 	}
@@ -138,12 +150,32 @@ func packFolders(dir string) ([]string, error) {
 		return nil, err
 	}
 	if len(found) == 0 {
+		if pack := packAbove(dir); pack != "" {
+			return nil, usage("%s is a folder inside a pack: name the pack, %s", dir, pack)
+		}
 		return nil, usage("%s is no pack and holds none: there is no pack.yaml", dir)
 	}
 	for i := range found {
 		found[i] = filepath.Dir(found[i])
 	}
 	return found, nil
+}
+
+// packAbove is the folder of the pack that a file or folder lies in; "" for none.
+func packAbove(name string) string {
+	at, err := filepath.Abs(name)
+	for err == nil && filepath.Dir(at) != at {
+		at = filepath.Dir(at)
+		if _, missing := os.Stat(filepath.Join(at, "pack.yaml")); missing == nil {
+			if here, err := os.Getwd(); err == nil {
+				if rel, err := filepath.Rel(here, at); err == nil && filepath.IsLocal(rel) {
+					return rel
+				}
+			}
+			return at
+		}
+	}
+	return ""
 }
 
 // finding is a diagnostic as -o json shows it.

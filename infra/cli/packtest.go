@@ -57,6 +57,11 @@ func (a *app) packTest() *cobra.Command {
 		if len(args) == 0 {
 			args = []string{"."}
 		}
+		if junit != "" {
+			if err := canHold(junit); err != nil {
+				return err
+			}
+		}
 		all, err := a.testPacks(c.Context(), args, only, mutate)
 		if err != nil {
 			return err
@@ -82,6 +87,20 @@ func (a *app) packTest() *cobra.Command {
 		return nil
 	}
 	return c
+}
+
+// canHold says before long work whether a file can be written for what comes of it.
+func canHold(file string) error {
+	switch info, err := os.Stat(filepath.Dir(file)); {
+	case err != nil:
+		return usage("--junit: there is no folder %s", filepath.Dir(file))
+	case !info.IsDir():
+		return usage("--junit: %s is no folder", filepath.Dir(file))
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return usage("--junit: %s is a folder; name a file", file)
+	}
+	return nil
 }
 
 // testPacks tests every pack of the folders, each beside all the others.

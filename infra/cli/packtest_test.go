@@ -26,6 +26,14 @@ func TestPackTest(t *testing.T) {
 	if rc, out := run("--run", "^no such case$", "../../packs/samples"); rc != 2 || !strings.Contains(out, "nothing was tested") {
 		t.Errorf("nothing to test: exit %d, %s", rc, out)
 	}
+	if rc, out := run("--junit", "/nonexistent/j.xml", "../../packs/samples"); rc != 2 || !strings.Contains(out, "there is no folder /nonexistent") || strings.Contains(out, "passed") {
+		t.Errorf("--junit: exit %d, %s", rc, out)
+	}
+	for arg, want := range map[string]string{"nope": "nope does not exist", "../../packs/samples/pack.yaml": "is a file: name its pack, ", "../../packs/samples/rules": "is a folder inside a pack: name the pack, "} {
+		if rc, out := run(arg); rc != 2 || !strings.Contains(out, want) {
+			t.Errorf("%s: exit %d, %s", arg, rc, out)
+		}
+	}
 	dir := filepath.Join(t.TempDir(), "samples")
 	if err := os.CopyFS(dir, os.DirFS("../../packs/samples")); err != nil {
 		t.Fatal(err)

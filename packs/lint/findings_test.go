@@ -10,6 +10,25 @@ import (
 	"github.com/hayate-run/hayate/packs/lint"
 )
 
+// A mistake is told once.
+func TestCheckTellsAMistakeOnce(t *testing.T) {
+	t.Parallel()
+	fsys := fstest.MapFS{
+		"shop/pack.yaml":    file(packYAML),
+		"shop/rules/a.yaml": file("name: a\ntrigger: {type: x}\nwhen: [count: 3]\naction: core.echo\n"),
+		"shop/rules/b.yaml": file("# nothing\n"),
+	}
+	want := []string{`shop/rules/a.yaml:3:7: "when" is a list, expected a mapping`, `shop/rules/a.yaml:4:9: "action" is text, expected a mapping`,
+		"shop/rules/b.yaml:1:1: the file is empty, expected a mapping"}
+	var got []string
+	for _, d := range lint.Check([]lint.Pack{lint.Read(fsys, "shop", "shop")}) {
+		got = append(got, d.String())
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
 // What registers and does nothing, or something else than is written, is told.
 func TestCheckFindsWhatNeverHappens(t *testing.T) {
 	t.Parallel()

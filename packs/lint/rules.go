@@ -36,6 +36,9 @@ func (l *linter) rule(r *hayate.Rule) {
 		}
 		given := follow(doc, append(slices.Clip(way), "parameters"))
 		names, all := slices.Clone(contextRoots), false
+		if k := follow(doc, way).Kind(); r.Actions[i].Ref == "" && k != yamldoc.Mapping {
+			continue // reading the file found that it is no mapping
+		}
 		if a := l.action(r.Source, append(slices.Clip(way), "ref"), r.Actions[i].Ref); a != nil {
 			l.parameters(r.Source, way, a, given)
 			_, takes := l.takes(a)

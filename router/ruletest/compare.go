@@ -118,8 +118,8 @@ func (p *Parameters) differs(f *fired, i int) (out []string) {
 }
 
 // shown are the parameters of a firing that should not be.
-func shown(f *fired) (out []string) {
-	for _, p := range f.Parameters {
+func (t *trial) shown(f *fired) (out []string) {
+	for _, p := range t.h.Outer(&f.Firing) {
 		if string(p) != "{}" {
 			out = append(out, "+ "+string(p))
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/rules/stateful"
 )
 
 // past makes mutants of what a rule says about its past: when, guard, calendar.
@@ -57,7 +58,7 @@ func (m *mutator) pastOf(name string, way []string, o *value.Map, set put) {
 		case string:
 			if d, err := time.ParseDuration(x); err == nil {
 				for _, other := range []time.Duration{d * 2, d / 2} {
-					m.add("past", at, inner(other.String()), "add cases just within and just beyond "+x, "%s: %s → %s", what, x, other)
+					m.add("past", at, inner(stateful.Span(other)), "add cases just within and just beyond "+x, "%s: %s → %s", what, x, stateful.Span(other))
 				}
 			}
 		default:

@@ -258,7 +258,7 @@ func (t *trial) rule(ctx context.Context, ref hayate.Ref, xs []*Expectation) {
 		f := &fs[i]
 		switch {
 		case f.acts():
-			t.problem(ref, xs[0].Line, shown(f), "%s fired for event %s, which is once more than expected", ref, f.event)
+			t.problem(ref, xs[0].Line, t.shown(f), "%s fired for event %s, which is once more than expected", ref, f.event)
 		case f.broke():
 			t.problem(ref, xs[0].Line, nil, "%s: its firing for event %s failed: %s", ref, f.event, f.Reason)
 		}
@@ -304,7 +304,7 @@ func (t *trial) others() {
 		}
 		for i := range t.by[n.Rule] {
 			if f := &t.by[n.Rule][i]; f.acts() && !named[n.Rule] {
-				t.problem(n.Rule, n.Line, shown(f), "%s fired for event %s, and must not fire", n.Rule, f.event)
+				t.problem(n.Rule, n.Line, t.shown(f), "%s fired for event %s, and must not fire", n.Rule, f.event)
 			} else if f.acts() {
 				t.problem(n.Rule, n.Line, nil, "%s is both in expect and in expect_not", n.Rule)
 				break
@@ -321,7 +321,7 @@ func (t *trial) others() {
 			case f.broke():
 				t.problem(ref, t.c.Line, nil, "%s: its firing for event %s failed: %s", ref, f.event, f.Reason)
 			case t.c.Only && !never && f.acts():
-				t.problem(ref, t.c.Line, shown(f), "%s fired for event %s, and only the rules in expect may", ref, f.event)
+				t.problem(ref, t.c.Line, t.shown(f), "%s fired for event %s, and only the rules in expect may", ref, f.event)
 			}
 		}
 	}
