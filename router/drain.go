@@ -50,7 +50,7 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 		if err != nil {
 			return fmt.Errorf("drain event %s: %w", id, err)
 		}
-		var todo []*hayate.Execution
+		var ready []*hayate.Execution
 		var ids []hayate.ExecutionID
 		var held *hayate.Execution
 		settled := false
@@ -59,7 +59,7 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 			switch {
 			case !r.performs(x):
 			case x.Status.Claimable() && !x.NotBefore.After(r.now()):
-				todo = append(todo, x)
+				ready = append(ready, x)
 				ids = append(ids, x.ID)
 			case x.LeaseUntil.IsZero() || x.Status.Completed():
 			case x.LeaseUntil.After(r.now()):
@@ -72,16 +72,16 @@ func (r *Router) Drain(ctx context.Context, id hayate.EventID) error {
 			}
 		}
 		switch {
-		case len(todo) == 0 && held != nil:
+		case len(ready) == 0 && held != nil:
 			return fmt.Errorf("drain event %s: execution %s is held by %s until %s: %w",
 				id, held.ID, held.Worker, held.LeaseUntil.Format(time.RFC3339), hayate.ErrBusy)
-		case len(todo) == 0 && !settled:
+		case len(ready) == 0 && !settled:
 			return nil
-		case len(todo) > 0 && slices.Equal(ids, last):
+		case len(ready) > 0 && slices.Equal(ids, last):
 			return fmt.Errorf("drain event %s: execution %s could not be claimed: %w", id, ids[0], hayate.ErrBusy)
 		}
 		last = ids
-		for _, x := range todo {
+		for _, x := range ready {
 			r.take(ctx, Delivery{QueueItem: QueueItem{Execution: x.ID, Target: TargetOf(x)}, Ack: ignored, Nack: notAgain}, manner{record: atOnce})
 		}
 	}

@@ -249,7 +249,7 @@ func boolInt(b bool) int {
 }
 
 // idOf finds the queue that a resolved ARN is of: properties were resolved before
-// the queues were made, so that it may be a placeholder.
+// the queues were made, so that it may be a name of our own.
 func (s *Stack) idOf(list []Resource, arn string, arns map[string]string) string {
 	for _, r := range list {
 		if arn == arns[r.ID] || strings.Contains(arn, r.ID+".") || strings.HasSuffix(arn, s.physical(r.ID)) {

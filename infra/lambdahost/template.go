@@ -21,7 +21,7 @@ type Template struct {
 	doc        map[string]any
 	parameters map[string]any
 	// Value gives what a resource's Ref ("") or attribute is; a host sets it before
-	// it resolves properties. Default: a placeholder that names it.
+	// it resolves properties. Default: a text that names it.
 	Value func(id, attribute string) string
 }
 
@@ -32,7 +32,7 @@ var tags = map[string]string{
 }
 
 // ReadTemplate reads a template with values for its parameters; parameters without
-// a value have their default, and those without either a placeholder, since
+// a value have their default, and those without either a text that names them, since
 // nothing is created with them. ErrInvalid says what is wrong, with its place.
 func ReadTemplate(file string, text []byte, parameters map[string]string) (*Template, error) {
 	n, found := yamldoc.Parse(text, yamldoc.Options{File: file, Tags: tags})

@@ -164,7 +164,8 @@ func (q *Queue[T]) ripen() {
 	if len(q.delayed) == 0 {
 		return
 	}
-	for now := q.now(); len(q.delayed) > 0 && !q.delayed[0].NotBefore.After(now); {
+	at := q.now()
+	for len(q.delayed) > 0 && !q.delayed[0].NotBefore.After(at) {
 		q.offer(heap.Pop(&q.delayed).(entry[T]).Item)
 	}
 }

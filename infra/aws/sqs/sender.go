@@ -40,7 +40,7 @@ var _ aws.Sender = (*Sender)(nil)
 func NewSender(client *sqs.Client, url string) *Sender { return &Sender{client, url} }
 
 // Send implements aws.Sender. ErrBusy names the first message that SQS refused
-// for now; those before it may have been sent.
+// this time; those before it may have been sent.
 func (s *Sender) Send(ctx context.Context, messages ...aws.Message) error {
 	for len(messages) > 0 {
 		n, size := 0, 0
