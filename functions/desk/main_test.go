@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -104,14 +105,22 @@ func (s *site) send(cmd string) hayate.ExecutionID {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	answer, err := s.f.Invoke(s.t.Context(), batch)
-	if err != nil {
-		s.t.Fatal(err)
+	// What the function could not send, SQS brings again.
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	defer cancel()
+	for {
+		answer, err := s.f.Invoke(ctx, batch)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		b, err := json.Marshal(answer)
+		if err == nil && string(b) == `{"batchItemFailures":[]}` {
+			return x.ID
+		}
+		if err != nil || ctx.Err() != nil {
+			s.t.Fatalf("the batch is answered with %s, %v", b, err)
+		}
 	}
-	if b, err := json.Marshal(answer); err != nil || string(b) != `{"batchItemFailures":[]}` {
-		s.t.Fatalf("the batch is answered with %s, %v", b, err)
-	}
-	return x.ID
 }
 
 // home calls bring until the execution has ended, and returns it.
@@ -146,7 +155,9 @@ func (s *site) check(x *hayate.Execution) {
 func TestAClockBringsHomeWhatWorkersSay(t *testing.T) {
 	s := newSite(t)
 	x := s.home(s.send("echo far away"), func() {
-		if _, err := s.f.Invoke(t.Context(), json.RawMessage(`{"hayate":"tick"}`)); err != nil {
+		if _, err := s.f.Invoke(t.Context(), json.RawMessage(`{"hayate":"tick"}`)); errors.Is(err, hayate.ErrBusy) {
+			t.Log(err) // the next tick goes on
+		} else if err != nil {
 			t.Fatal(err)
 		}
 	})
