@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	rabbit "github.com/rabbitmq/amqp091-go"
@@ -38,6 +39,9 @@ func (b *Broker) Serve(d *remote.Desk) {
 			if ctx.Err() != nil || conn.IsClosed() {
 				return nil
 			}
+			if err == nil {
+				continue // on another channel
+			}
 			b.log.Warn("answering workers, again in a second", "err", err)
 			t := time.NewTimer(time.Second)
 			select {
@@ -51,7 +55,8 @@ func (b *Broker) Serve(d *remote.Desk) {
 
 func (b *Broker) deskQueue() string { return b.name("desk") }
 
-// answer consumes the desk's queue on a channel of its own until that is lost.
+// answer consumes the desk's queue on a channel of its own until that is lost; nil
+// says that another channel is due.
 func (b *Broker) answer(ctx context.Context, conn *rabbit.Connection, d *remote.Desk) error {
 	if err := b.topo.ensure(b.deskQueue(), b.topo.declareTasks(b.deskQueue())); err != nil {
 		return err
@@ -74,6 +79,10 @@ func (b *Broker) answer(ctx context.Context, conn *rabbit.Connection, d *remote.
 	}
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	var quiet silence
+	var held atomic.Int64
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -81,11 +90,21 @@ func (b *Broker) answer(ctx context.Context, conn *rabbit.Connection, d *remote.
 		case <-canceled:
 			b.topo.lost(b.deskQueue())
 			return errDeleted
+		case now := <-tick.C:
+			ready, _ := b.topo.depth(b.deskQueue())
+			if renew, err := quiet.renew(now, ready, int(held.Load()), deskWorkers); renew {
+				return err
+			}
 		case m, ok := <-deliveries:
 			if !ok {
 				return errors.New("the deliveries ended")
 			}
-			wg.Go(func() { b.apply(context.WithoutCancel(ctx), d, &m) }) // as many as Qos lets in
+			quiet.broken(time.Now())
+			held.Add(1)
+			wg.Go(func() { // as many as Qos lets in
+				defer held.Add(-1)
+				b.apply(context.WithoutCancel(ctx), d, &m)
+			})
 		}
 	}
 }

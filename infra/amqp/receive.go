@@ -108,7 +108,8 @@ func (q *Queue) pump(ctx context.Context, conn *rabbit.Connection, r *receiving)
 
 var errDeleted = errors.New("the queue was deleted")
 
-// consume receives on a channel of its own until that is lost.
+// consume receives on a channel of its own until that is lost; nil says that another
+// channel is due.
 func (q *Queue) consume(ctx context.Context, conn *rabbit.Connection, r *receiving) error {
 	c, err := conn.Channel()
 	if err != nil {
@@ -120,8 +121,9 @@ func (q *Queue) consume(ctx context.Context, conn *rabbit.Connection, r *receivi
 	if err := c.Qos(q.b.cfg.Prefetch, 0, false); err != nil {
 		return fmt.Errorf("bound the deliveries: %w", err)
 	}
-	tick := time.NewTicker(idleAfter / 4)
+	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
+	var quiet silence
 	var deliveries <-chan rabbit.Delivery
 	tag := ""
 	for {
@@ -156,11 +158,20 @@ func (q *Queue) consume(ctx context.Context, conn *rabbit.Connection, r *receivi
 			q.b.topo.lost(r.queue)
 			return errDeleted
 		case <-r.wake:
-		case <-tick.C:
+		case now := <-tick.C:
+			if deliveries == nil {
+				quiet.broken(now)
+				continue
+			}
+			ready, _ := q.b.topo.depth(r.queue)
+			if renew, err := quiet.renew(now, ready, q.holds(r.queue), q.b.cfg.Prefetch); renew {
+				return err
+			}
 		case d, ok := <-deliveries:
 			if !ok {
 				return errors.New("the deliveries ended")
 			}
+			quiet.broken(time.Now())
 			q.arrived(ctx, r, c, d)
 		}
 	}
@@ -171,6 +182,19 @@ func (q *Queue) wanted(r *receiving) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return r.waiting > 0 || time.Since(r.idle) < idleAfter
+}
+
+// holds is the number of a queue's tasks that are in this process's hands.
+func (q *Queue) holds(queue string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n := 0
+	for _, h := range q.inHand {
+		if h.queue == queue {
+			n++
+		}
+	}
+	return n
 }
 
 // release gives the tasks that wait in this process to others.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	rabbit "github.com/rabbitmq/amqp091-go"
 
@@ -35,12 +36,14 @@ type topology struct {
 	differs  map[string]string         // by queue: which argument is not as wanted
 	depths   map[string]int            // of the queues that are measured
 	wanted   map[string]func(ch) error // how to declare what is measured
+	gone     map[string]time.Time      // when a queue was seen to be deleted
 }
 
 type ch = *rabbit.Channel
 
 func (t *topology) init(b *Broker) {
 	t.b, t.declared, t.differs, t.depths, t.wanted = b, map[string]bool{}, map[string]string{}, map[string]int{}, map[string]func(ch) error{}
+	t.gone = map[string]time.Time{}
 }
 
 // begin declares what everything stands on.
@@ -59,11 +62,24 @@ func (t *topology) end() {
 	clear(t.declared)
 }
 
-// ensure declares a queue unless that was done on this connection.
+// ensure declares a queue unless that was done on this connection. One that was
+// deleted of late is left alone for as long as settleFor says.
 func (t *topology) ensure(name string, declare func(ch) error) error {
 	t.mu.Lock()
 	conn, done := t.conn, t.declared[name]
+	rest := settleFor - time.Since(t.gone[name])
 	t.mu.Unlock()
+	if !done && rest > 0 {
+		settled := time.NewTimer(rest)
+		defer settled.Stop()
+		select {
+		case <-settled.C:
+		case <-t.b.closed:
+		}
+		t.mu.Lock()
+		conn, done = t.conn, t.declared[name]
+		t.mu.Unlock()
+	}
 	switch {
 	case done:
 		return nil
@@ -260,6 +276,9 @@ func (t *topology) lost(name string) {
 	known := t.declared[name]
 	delete(t.declared, name)
 	t.depths[name] = 0
+	if known {
+		t.gone[name] = time.Now()
+	}
 	t.mu.Unlock()
 	if known {
 		t.b.notes.add(t.b.cfg.Now(), "the queue %s had been deleted and was declared again; tasks that were in it are sent again from the store", name)
