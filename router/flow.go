@@ -64,7 +64,8 @@ type ownState struct {
 	variant
 	// Timers are those the run has set, by key.
 	Timers map[string]time.Time `json:"timers,omitempty"`
-	// Questions says that a task of it waited for an answer: one may be open at its end.
+	// Questions says that a task of it waited for an answer, or rested because one
+	// below it did: a question may be open at its end.
 	Questions bool `json:"questions,omitempty"`
 	// Owed is what its steps ask of others; nil for nothing.
 	Owed *owed `json:"owed,omitempty"`
@@ -286,7 +287,7 @@ func (s *step) tell(ctx context.Context, t *told) error {
 	if !s.note(t) {
 		return nil
 	}
-	if t.fact.Kind == workflows.ChildChanged && t.fact.Child.Status == hayate.StatusPending {
+	if t.fact.Kind == workflows.ChildChanged && waits(t.fact.Child.Status) {
 		s.own.Questions = true
 		s.withdraw(s.lr.run.Status())
 	}

@@ -177,6 +177,12 @@ func (r *Router) expireInquiries(ctx context.Context) error {
 // withdrawQuestions is owed by a run that ended while a task may wait for an answer.
 const withdrawQuestions flow.CommandKind = "withdraw"
 
+// waits says of a task's status that a person may have to answer first: the task is a
+// question, or a workflow that rests, perhaps because of one.
+func waits(st hayate.Status) bool {
+	return st == hayate.StatusPending || st == hayate.StatusPausing || st == hayate.StatusPaused
+}
+
 // withdraw owes it that the open questions of a run which has ended with a status are
 // withdrawn: an answer would mean nothing. To cancel all children does it too.
 func (s *step) withdraw(ended hayate.Status) {
@@ -189,8 +195,13 @@ func (s *step) withdraw(ended hayate.Status) {
 	}
 }
 
-// withdraw ends a question that waits for an answer; any other task stays as it is.
+// withdraw ends a question that waits for an answer, and those in a workflow below,
+// however deep; any other task stays as it is. A workflow below whose question is
+// withdrawn ends canceled by its own rules.
 func (r *Router) withdraw(ctx context.Context, x *hayate.Execution) error {
+	if isWorkflow(x.Runner) && !x.Status.Completed() {
+		return r.tellChildren(ctx, x.ID, withdrawQuestions)
+	}
 	if x.Status != hayate.StatusPending || x.Runner != runnerInquirer {
 		return nil
 	}

@@ -213,3 +213,48 @@ func TestAWithdrawalOutlivesItsProcess(t *testing.T) {
 		}
 	})
 }
+
+// nestedAsking asks three workflows down, and fails at the top beside that.
+var nestedAsking = map[hayate.Ref][]byte{
+	"test.flow":   []byte("version: 1.0\ntasks:\n  sub: {action: test.inner}\n  break: {action: test.break}\n"),
+	"test.inner":  []byte("version: 1.0\ntasks:\n  sub: {action: test.asking}\n"),
+	"test.asking": []byte("version: 1.0\ntasks:\n  ask: {action: test.ask, next: [{do: after}]}\n  after: {action: test.note}\n"),
+}
+
+func TestAQuestionBelowAFailedWorkflowIsWithdrawn(t *testing.T) {
+	for name, breaks := range map[string]time.Duration{"before the workflow fails": 30 * time.Second, "after the workflow failed": 0} {
+		t.Run("asked "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				breaking := funcRunner{"break", func(context.Context, hayate.Task, func(hayate.Stream, string)) (hayate.Result, error) {
+					time.Sleep(breaks)
+					return hayate.Result{Status: hayate.StatusFailed, Value: json.RawMessage(`{"broken":true}`)}, nil
+				}}
+				asks := funcRunner{"inquirer", func(ctx context.Context, task hayate.Task, line func(hayate.Stream, string)) (hayate.Result, error) {
+					time.Sleep(10 * time.Second)
+					return ask(ctx, task, line)
+				}}
+				w := newWorld(t, func(c *router.Config) { c.RunnerTypes = []hayate.Runner{{Name: "orquesta"}} }, funcRunner{"fn", succeed}, breaking, asks)
+				w.load(router.Content{Workflows: nestedAsking, Actions: []hayate.Action{action("ask", "inquirer"), action("note", "fn"),
+					action("break", "break"), action("flow", "orquesta"), action("inner", "orquesta"), action("asking", "orquesta")}})
+				w.serve()
+				x, err := w.Start(t.Context(), router.Start{Action: "test.flow"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Minute)
+				if x, err = w.Execution(t.Context(), x.ID); err != nil || x.Status != hayate.StatusFailed {
+					t.Errorf("the workflow is %s, %v; want failed", x.Status, err)
+				}
+				for _, a := range []hayate.Ref{"test.ask", "test.asking", "test.inner"} {
+					p, err := w.Executions(t.Context(), router.Query{Action: a, Limit: -1})
+					if err != nil || len(p.Items) != 1 || p.Items[0].Status != hayate.StatusCanceled {
+						t.Errorf("of %s there are %+v, %v; want one, canceled", a, p.Items, err)
+					}
+				}
+				if qs, err := w.Inquiries(t.Context(), 10); err != nil || len(qs) != 0 {
+					t.Errorf("questions are open: %v, %v", qs, err)
+				}
+			})
+		})
+	}
+}
