@@ -8,12 +8,10 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/hayate-run/hayate"
-	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/workflows"
 )
 
@@ -47,8 +45,8 @@ type liveRun struct {
 	own     ownState
 	seed    map[string]json.RawMessage // entries that a run begins with which continues another
 	timer   *time.Timer
-	// secrets are those of its parameters: what of them is given to a task is private
-	// there. They are read when a task first asks.
+	// secrets are the secret texts that it knows: what of them is given to a task is
+	// private there, and what of its own state holds one is stored sealed. nil: not read.
 	secrets *[]string
 	// contexts are those of its tasks.
 	contexts childContexts
@@ -67,6 +65,8 @@ type ownState struct {
 	// Questions says that a task of it waited for an answer, or rested because one
 	// below it did: a question may be open at its end.
 	Questions bool `json:"questions,omitempty"`
+	// Secrets are the secret texts that it knows, as a JSON list, sealed; "" for none.
+	Secrets string `json:"secrets,omitempty"`
 	// Owed is what its steps ask of others; nil for nothing.
 	Owed *owed `json:"owed,omitempty"`
 	due
@@ -225,6 +225,7 @@ type step struct {
 	head     json.RawMessage
 	entries  map[string]json.RawMessage
 	touched  bool // the run's own state has changed
+	learned  bool // it was told secrets that the run does not keep yet
 	renewed  bool // a commit without a change of it must still be computed from the stored run
 	own      ownState
 	x        hayate.Execution
@@ -302,7 +303,11 @@ func (s *step) tell(ctx context.Context, t *told) error {
 		var need *workflows.Need
 		switch {
 		case errors.As(err, &need):
-			if err := s.r.answer(ctx, &t.fact, need, contextUser(s.x.Context)); err != nil {
+			opened, err := s.r.answer(ctx, &t.fact, need, contextUser(s.x.Context))
+			if err == nil {
+				err = s.learn(ctx, opened)
+			}
+			if err != nil {
 				return err
 			}
 			continue
@@ -405,71 +410,6 @@ func (s *step) move(to hayate.Status) error {
 	return s.x.To(to, s.at)
 }
 
-// childFact is what a run is told of a child.
-func childFact(x *hayate.Execution, st hayate.Status, result json.RawMessage, at time.Time) (workflows.Fact, error) {
-	p, err := placeOf(x)
-	if err != nil {
-		return workflows.Fact{}, err
-	}
-	c := workflows.Child{ID: string(x.ID), Task: p.Task, Route: p.Route, Entry: p.Entry, Item: -1, Attempt: p.Attempt, Status: st, Result: result}
-	if p.Item != nil {
-		c.Item = *p.Item
-	}
-	return workflows.Fact{Kind: workflows.ChildChanged, At: at, Child: c}, nil
-}
-
-// startChild makes the execution of a task. A task that cannot be started is an
-// execution that has failed, with the reason.
-func (s *step) startChild(ctx context.Context, st *workflows.Start) error {
-	p := &s.x
-	root := hayate.IDTime(string(p.Root))
-	id := hayate.ChildExecutionID(root, s.lr.id, st.Entry, st.Item, st.Attempt)
-	pl := place{Run: s.lr.id, Task: st.Task, TaskID: st.Task, Route: st.Route, Entry: st.Entry, Attempt: st.Attempt,
-		TaskEx: hayate.NewID(root, "task", string(s.lr.id), strconv.Itoa(st.Entry))}
-	if st.Item >= 0 {
-		pl.Item = &st.Item
-	}
-	x := hayate.Execution{ID: id, Parent: s.lr.id, Root: p.Root, Trace: p.Trace, Event: p.Event, Rule: p.Rule, Lineage: p.Lineage,
-		Action: hayate.Ref(st.Action), Created: s.at, Status: hayate.StatusScheduled, Log: append(make([]hayate.Transition, 0, 2), hayate.Transition{Time: s.at, Status: hayate.StatusRequested})}
-	if st.Delay > 0 {
-		x.Status, x.NotBefore = hayate.StatusDelayed, s.at.Add(st.Delay)
-	}
-	x.Log = append(x.Log, hayate.Transition{Time: s.at, Status: x.Status})
-	b, ok := s.r.cat.Load().actions[x.Action]
-	contexts := &s.lr.contexts
-	contexts.prepare(p)
-	x.Context = contexts.context(&pl, x.Action.Pack())
-	var err error
-	switch {
-	case !ok:
-		err = render.Errorf(render.Schema, "Action \"%s\" cannot be found.", st.Action)
-	case !b.Enabled:
-		err = render.Errorf(render.Schema, "Action \"%s\" is disabled.", st.Action)
-	case contexts.depth >= maxNesting && isWorkflow(b.Runner):
-		err = render.Errorf(render.Schema, "The workflow \"%s\" is not started: workflows are nested deeper than %d. Does one start itself?", st.Action, maxNesting)
-	default:
-		x.Runner, x.Idempotent, x.Target = b.Runner, b.Idempotent || isWorkflow(b.Runner), targetOf(b, "")
-		s.r.cat.Load().governNew(&x)
-		err = s.renderChild(ctx, b, st.Input, &x)
-	}
-	if err != nil {
-		if _, isRender := render.AsError(err); !isRender {
-			return err
-		}
-		x.Result, x.NotBefore = errorResult(err.Error()), time.Time{}
-		if err := x.To(hayate.StatusFailed, s.at); err != nil {
-			return err
-		}
-		f, ferr := childFact(&x, hayate.StatusFailed, x.Result, s.at)
-		if ferr != nil {
-			return ferr
-		}
-		s.failedAt = append(s.failedAt, &told{fact: f, child: x.ID, done: make(chan error, 1)})
-	}
-	s.change.Insert = append(s.change.Insert, x)
-	return nil
-}
-
 // commit makes the step durable and does what it asks for.
 func (s *step) commit(ctx context.Context) error {
 	lr := s.lr
@@ -478,7 +418,10 @@ func (s *step) commit(ctx context.Context) error {
 	if moved && s.x.Parent != "" && !created && !s.x.Status.Completed() {
 		s.owe().Moved = lr.version + 1
 	}
-	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.Questions != lr.own.Questions || s.own.due != lr.own.due
+	if err := s.keepSecrets(ctx); err != nil {
+		return err
+	}
+	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.Questions != lr.own.Questions || s.own.Secrets != lr.own.Secrets || s.own.due != lr.own.due
 	changed := s.touched || s.renewed || noted
 	if !changed && !s.loaded && !s.r.cfg.SoleOwner {
 		// A change without a step is written whatever the run's version is. That the
@@ -496,7 +439,11 @@ func (s *step) commit(ctx context.Context) error {
 		s.entries[ownEntry] = own
 	}
 	if changed {
-		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: s.head, Entries: s.entries, Wake: s.wake(), Done: s.x.Status.Completed() && s.own.Owed.empty()}
+		head, entries, err := s.stored(ctx)
+		if err != nil {
+			return err
+		}
+		s.change.Run = &RunDelta{ID: lr.id, From: lr.version, Head: head, Entries: entries, Wake: s.wake(), Done: s.x.Status.Completed() && s.own.Owed.empty()}
 	}
 	if moved {
 		s.x.Worker, s.x.LeaseUntil = "", time.Time{}

@@ -46,6 +46,9 @@ func (r *Router) Graph(ctx context.Context, id hayate.ExecutionID) (RunGraph, er
 		return RunGraph{}, fmt.Errorf("load run %s: its router entry: %v: %w", id, err, hayate.ErrInvalid)
 	}
 	delete(st.Entries, ownEntry)
+	if err := r.openRun(&st); err != nil {
+		return RunGraph{}, fmt.Errorf("load %w", err)
+	}
 	text, err := r.readBlob(ctx, own.Definition)
 	if err != nil {
 		return RunGraph{}, fmt.Errorf("load run %s: its definition: %w", id, err)

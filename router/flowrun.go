@@ -201,39 +201,6 @@ func (r *Router) runInputs(ctx context.Context, x *hayate.Execution, b *boundAct
 	return final.Action, variant{}, nil
 }
 
-// renderChild renders what a task is given. What of it holds a secret of the
-// workflow's own parameters is private.
-func (s *step) renderChild(ctx context.Context, b *boundAction, input json.RawMessage, x *hayate.Execution) error {
-	var kv kvReader
-	known, err := s.secrets(ctx)
-	if err != nil {
-		return err
-	}
-	scope := &render.Scope{ActionContext: x.Context, User: text(s.lr.contexts.user), Known: known}
-	params, err := s.r.render(ctx, b, input, scope, &kv, s.at)
-	if err != nil {
-		return err
-	}
-	x.Parameters, err = b.plan.Seal(params, scope.Private, s.r.secrets.Seal)
-	return err
-}
-
-// secrets are the secret texts among the parameters of the run's workflow.
-func (s *step) secrets(ctx context.Context) ([]string, error) {
-	if s.lr.secrets == nil {
-		var found []string
-		if b, ok := s.r.cat.Load().actions[s.x.Action]; ok && b.plan.Secret(s.x.Parameters) {
-			final, err := s.r.final(ctx, &s.x, b)
-			if err != nil {
-				return nil, err
-			}
-			found = final.Secrets
-		}
-		s.lr.secrets = &found
-	}
-	return *s.lr.secrets, nil
-}
-
 // mistralInputs reads the parameters of Mistral's runner.
 func mistralInputs(f render.Final) (json.RawMessage, variant, error) {
 	var p struct {
@@ -356,6 +323,9 @@ func (r *Router) readRun(ctx context.Context, lr *liveRun) (Run, error) {
 		return st, fmt.Errorf("load run %s: its router entry: %v: %w", lr.id, err, hayate.ErrInvalid)
 	}
 	delete(st.Entries, ownEntry)
+	if err := r.openRun(&st); err != nil {
+		return st, fmt.Errorf("load %w", err)
+	}
 	text, err := r.readBlob(ctx, own.Definition)
 	if err != nil {
 		return st, fmt.Errorf("load run %s: its definition: %w", lr.id, err)
@@ -369,6 +339,7 @@ func (r *Router) readRun(ctx context.Context, lr *liveRun) (Run, error) {
 		return st, fmt.Errorf("load run %s: %w", lr.id, err)
 	}
 	lr.x, lr.def, lr.run, lr.version, lr.head, lr.own = x, p.def, run, st.Version, st.Head, own
+	lr.secrets = nil
 	return st, nil
 }
 

@@ -64,7 +64,7 @@ func (r *Router) render(ctx context.Context, b *boundAction, supplied []byte, s 
 }
 
 // answer fetches the datastore values that a step asks for.
-func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.Need, user string) error {
+func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.Need, user string) (opened []string, err error) {
 	if f.Values == nil {
 		f.Values = map[workflows.Lookup]workflows.Value{}
 	}
@@ -77,17 +77,18 @@ func (r *Router) answer(ctx context.Context, f *workflows.Fact, need *workflows.
 		}
 		got, err := r.data.Get(ctx, f.At, k)
 		if err != nil {
-			return fmt.Errorf("read datastore key %s: %w", l.Key, err)
+			return nil, fmt.Errorf("read datastore key %s: %w", l.Key, err)
 		}
 		it, found := got[k]
 		if found && l.Decrypt && it.Secret {
 			if it.Value, err = r.secrets.Open(it.Value); err != nil {
-				return fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
+				return nil, fmt.Errorf("datastore key %s cannot be decrypted: %w", l.Key, err)
 			}
+			opened = append(opened, it.Value)
 		}
 		f.Values[l] = workflows.Value{Value: it.Value, Found: found}
 	}
-	return nil
+	return opened, nil
 }
 
 func cutScope(name, scope string) (string, bool) {

@@ -168,6 +168,6 @@ func (r *Router) beginAgain(ctx context.Context, x *hayate.Execution, a Again) e
 	}
 	return r.beginWith(ctx, &y, workflows.Fact{Kind: workflows.RerunAsked, Tasks: tasks}, func(lr *liveRun) {
 		lr.def, lr.run, lr.seed = old.def, run, st.Entries
-		lr.own = ownState{Definition: old.own.Definition, variant: old.own.variant, due: limit}
+		lr.own = ownState{Definition: old.own.Definition, variant: old.own.variant, Secrets: old.own.Secrets, due: limit}
 	})
 }
