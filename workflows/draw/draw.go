@@ -59,27 +59,41 @@ type path struct {
 	edges []int // how often each was taken
 }
 
-// trace finds the path of a run. Tasks of other workflows than the graph's are not
-// on it.
+// nodeName is the node of a task, "" where the graph shows none.
+func nodeName(x *workflows.Task, shown map[string]bool) string {
+	name := x.Name
+	if x.Workflow != "" {
+		name = x.Workflow + "/" + x.Name
+	}
+	if shown[name] {
+		return name
+	}
+	return ""
+}
+
+// trace finds the path of a run. Tasks that the graph does not show, such as those of
+// a workflow that runs itself, are not on it.
 func trace(p *Picture) path {
 	t := path{nodes: map[string]mark{}, edges: make([]int, len(p.Graph.Edges))}
 	told := make([]bool, len(p.Tasks)) // its transitions say where it led
-	commands, asTask := map[string]bool{}, map[string]bool{}
+	commands, asTask, shown := map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for _, n := range p.Graph.Nodes {
-		commands[n.Name] = n.Command
+		commands[n.Name], shown[n.Name] = n.Command, true
 	}
+	names := make([]string, len(p.Tasks))
 	for i := range p.Tasks {
-		asTask[p.Tasks[i].Name] = true
+		names[i] = nodeName(&p.Tasks[i], shown)
+		asTask[names[i]] = true
 	}
 	for i := range p.Tasks {
 		x := &p.Tasks[i]
-		if x.Workflow != "" {
+		if names[i] == "" {
 			continue
 		}
-		m := t.nodes[x.Name]
+		m := t.nodes[names[i]]
 		m.runs++
 		m.status, m.items, m.done, m.attempts = x.Status, x.Items, x.Done, x.Attempt
-		t.nodes[x.Name] = m
+		t.nodes[names[i]] = m
 		told[i] = len(x.Transitions) > 0
 		for _, w := range x.Transitions {
 			if w.Verdict == workflows.Taken && w.Edge >= 0 && w.Edge < len(t.edges) {
@@ -92,7 +106,8 @@ func trace(p *Picture) path {
 			}
 		}
 	}
-	// What no transition tells, such as the requirements of a reverse workflow.
+	// What no transition tells: the requirements of a reverse workflow, and that a task
+	// runs a workflow of the workbook.
 	first := map[[2]string]int{}
 	for k, e := range p.Graph.Edges {
 		if _, ok := first[[2]string{e.From, e.To}]; !ok {
@@ -100,12 +115,11 @@ func trace(p *Picture) path {
 		}
 	}
 	for i := range p.Tasks {
-		x := &p.Tasks[i]
-		for _, f := range x.From {
-			if x.Workflow != "" || f < 0 || f >= len(p.Tasks) || told[f] {
+		for _, f := range p.Tasks[i].From {
+			if names[i] == "" || f < 0 || f >= len(p.Tasks) {
 				continue
 			}
-			if k, ok := first[[2]string{p.Tasks[f].Name, x.Name}]; ok {
+			if k, ok := first[[2]string{names[f], names[i]}]; ok && (!told[f] || p.Graph.Edges[k].Call) {
 				t.edges[k]++
 			}
 		}
@@ -132,6 +146,14 @@ func traits(n *workflows.Node) string {
 		words = append(words, "split")
 	}
 	return strings.Join(words, ", ")
+}
+
+// words say what an edge is: when it is gone, or that it leads into what a task runs.
+func words(e workflows.Edge) string {
+	if e.Call {
+		return "runs"
+	}
+	return e.When
 }
 
 // sign is a status as a character, so that colours are not needed to tell.
@@ -254,7 +276,10 @@ func Text(p Picture) string {
 			case t.edges[i] > 1:
 				note = fmt.Sprintf("  ×%d", t.edges[i])
 			}
-			if e.When != "" {
+			switch {
+			case e.Call:
+				note = "  which it runs" + note
+			case e.When != "":
 				note = "  when " + oneLine(e.When) + note
 			}
 			fmt.Fprintf(&b, "  %s %s%s\n", arrow, e.To, note)
@@ -323,7 +348,7 @@ func DOT(p Picture) string {
 		fmt.Fprintf(&b, "  %s [label=%s%s];\n", quoted(n.Name), quoted(label), more)
 	}
 	for i, e := range p.Graph.Edges {
-		label, more := e.When, ""
+		label, more := words(e), ""
 		switch {
 		case !p.Run:
 		case t.edges[i] == 0:
@@ -379,7 +404,7 @@ func Mermaid(p Picture) string {
 		fmt.Fprintln(&b)
 	}
 	for i, e := range p.Graph.Edges {
-		arrow, label := "-->", e.When
+		arrow, label := "-->", words(e)
 		if p.Run && t.edges[i] == 0 {
 			arrow = "-.->"
 		}

@@ -115,7 +115,7 @@ func SVG(p Picture) (string, error) {
 	}
 	labels := make([]string, len(g.Edges))
 	for i, e := range g.Edges {
-		labels[i] = cells.Cut(shortWhen(e.When), maxLabel)
+		labels[i] = cells.Cut(shortWhen(words(e)), maxLabel)
 		if p.Run && t.edges[i] > 1 {
 			labels[i] = strings.TrimSpace(labels[i] + fmt.Sprintf(" ×%d", t.edges[i]))
 		}
@@ -293,6 +293,9 @@ func (w *svgWriter) port(v, towards *vertex, above bool) float64 {
 
 // tip is what a pointer over an edge shows: the whole condition.
 func tip(e workflows.Edge) string {
+	if e.Call {
+		return e.From + " runs " + e.To
+	}
 	if e.When == "" {
 		return e.From + " → " + e.To
 	}

@@ -63,7 +63,8 @@ type Graph struct {
 	Edges []Edge `json:"edges"`
 }
 
-// Node is a task, or a command to the engine.
+// Node is a task, or a command to the engine. One of another workflow of a workbook
+// has that workflow's name before its own: "sub/task".
 type Node struct {
 	Name    string `json:"name"`
 	Action  string `json:"action,omitempty"` // as written, perhaps an expression
@@ -80,6 +81,8 @@ type Edge struct {
 	From string `json:"from"`
 	To   string `json:"to"`
 	When string `json:"when,omitempty"`
+	// Call says that it leads into the workflow of the workbook which the task runs.
+	Call bool `json:"call,omitempty"`
 }
 
 // Task is one run of a task, as far as it has come.
@@ -92,13 +95,14 @@ type Task struct {
 	// Items and Done count the items of a task that has some.
 	Items int `json:"items,omitempty"`
 	Done  int `json:"done,omitempty"`
-	// From are the entries that led here; Next the destinations that followed.
+	// From are the entries that led here, of the first tasks of a workbook's workflow
+	// the one that runs it; Next the destinations that followed.
 	From []int    `json:"from,omitempty"`
 	Next []string `json:"next,omitempty"`
 	// Term says that it ended a branch, as Orquesta sees it.
 	Term bool `json:"term,omitempty"`
 	// Workflow is the workflow of a workbook that the task belongs to, "" for the one
-	// that the graph shows.
+	// that runs.
 	Workflow string `json:"workflow,omitempty"`
 	// Published are the variables that the task published whichever way it went on
 	// (a JSON object), nil for none.

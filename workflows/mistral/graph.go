@@ -3,6 +3,7 @@ package mistral
 import (
 	"slices"
 	"sort"
+	"strings"
 
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/workflows/flow"
@@ -40,44 +41,88 @@ func (r *reader) connect(w *workflow, tasks *yamldoc.Node) {
 			w.start = append(w.start, t)
 		}
 	}
-	edges := 0
-	for _, t := range w.tasks {
-		t.firstEdge = edges
-		edges += len(t.targets()) + len(t.requires)
-	}
 	if len(w.start) == 0 && len(w.tasks) > 0 {
 		r.problem(tasks, w.name+".tasks", "workflow %q has no task to start with: every task is led to by another", w.name)
 	}
 	sort.SliceStable(w.start, func(i, j int) bool { return w.start[i].index < w.start[j].index })
 }
 
-// Graph shows the workflow that runs.
+// drawn are the workflows that the graph shows: the one that runs, and those of the
+// workbook that it runs in turn, in the order in which they are come to.
+func (d *Definition) drawn() []*workflow {
+	out := []*workflow{d.main}
+	for i := 0; i < len(out); i++ {
+		for _, t := range out[i].tasks {
+			if w := d.called(t); w != nil && !slices.Contains(out, w) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// called is the workflow of the workbook that a task runs, nil for none.
+func (d *Definition) called(t *task) *workflow {
+	return d.workflows[strings.TrimPrefix(t.workflow, d.name+".")]
+}
+
+// number gives each task the place of its edges in the graph.
+func (d *Definition) number() {
+	edges := 0
+	for _, w := range d.drawn() {
+		for _, t := range w.tasks {
+			t.firstEdge = edges
+			edges += len(t.targets()) + len(t.requires)
+		}
+	}
+}
+
+// node is what a task, or a command, of a workflow is called in the graph.
+func (d *Definition) node(w *workflow, name string) string {
+	if w == d.main {
+		return name
+	}
+	return w.name + "/" + name
+}
+
+// Graph shows the workflow that runs, and those of its workbook that it runs in turn.
 func (d *Definition) Graph() flow.Graph {
 	var g flow.Graph
-	commands := map[string]bool{}
-	for _, t := range d.main.tasks {
-		n := flow.Node{Name: t.name, Start: slices.Contains(d.main.start, t), Items: len(t.items) > 0, Retry: t.retry != nil, Join: t.join}
-		if t.join == joinAll {
-			n.Join = len(t.inbound)
+	var calls []flow.Edge
+	for _, w := range d.drawn() {
+		commands := map[string]bool{}
+		for _, t := range w.tasks {
+			g.Nodes = append(g.Nodes, d.nodeOf(w, t))
+			for k, x := range t.targets() {
+				g.Edges = append(g.Edges, flow.Edge{From: d.node(w, t.name), To: d.node(w, x.to), When: t.condition(k)})
+				commands[x.to] = isCommand(x.to)
+			}
+			for _, q := range t.requires {
+				g.Edges = append(g.Edges, flow.Edge{From: d.node(w, q), To: d.node(w, t.name)})
+			}
+			if sub := d.called(t); sub != nil {
+				for _, first := range sub.start {
+					calls = append(calls, flow.Edge{From: d.node(w, t.name), To: d.node(sub, first.name), Call: true})
+				}
+			}
 		}
-		if t.action != nil {
-			n.Action = t.action.src
-		} else {
-			n.Action = t.workflow
-		}
-		g.Nodes = append(g.Nodes, n)
-		for k, x := range t.targets() {
-			g.Edges = append(g.Edges, flow.Edge{From: t.name, To: x.to, When: t.condition(k)})
-			commands[x.to] = isCommand(x.to)
-		}
-		for _, q := range t.requires {
-			g.Edges = append(g.Edges, flow.Edge{From: q, To: t.name})
+		for _, name := range []string{"fail", "noop", "pause", "succeed"} {
+			if commands[name] {
+				g.Nodes = append(g.Nodes, flow.Node{Name: d.node(w, name), Command: true})
+			}
 		}
 	}
-	for _, name := range []string{"fail", "noop", "pause", "succeed"} {
-		if commands[name] {
-			g.Nodes = append(g.Nodes, flow.Node{Name: name, Command: true})
-		}
-	}
+	g.Edges = append(g.Edges, calls...)
 	return g
+}
+
+func (d *Definition) nodeOf(w *workflow, t *task) flow.Node {
+	n := flow.Node{Name: d.node(w, t.name), Start: w == d.main && slices.Contains(w.start, t), Items: len(t.items) > 0, Retry: t.retry != nil, Join: t.join}
+	if t.join == joinAll {
+		n.Join = len(t.inbound)
+	}
+	if n.Action = t.workflow; t.action != nil {
+		n.Action = t.action.src
+	}
+	return n
 }

@@ -101,7 +101,7 @@ func httpResult(v any) any {
 // launchWorkflow starts a workflow of the same workbook as a frame of this run,
 // any other as a child execution.
 func (s *stepper) launchWorkflow(e *entry, item int, input *value.Map) {
-	wf := s.def.workflows[strings.TrimPrefix(e.task.workflow, s.def.name+".")]
+	wf := s.def.called(e.task)
 	if wf == nil {
 		s.startChild(e, item, e.task.workflow, input)
 		return

@@ -153,11 +153,14 @@ func (r *Run) Tasks() []flow.Task {
 		}
 		if f := r.frames[e.frame]; f.wf != r.def.main || f.parent >= 0 {
 			t.Workflow = f.wf.name
+			if len(t.From) == 0 && f.parent >= 0 {
+				t.From = []int{f.parent}
+			}
 		}
 		if e.shown.Len() > 0 {
 			t.Published = encoded(e.shown)
 		}
-		t.Transitions = r.ways(e, t.Workflow == "")
+		t.Transitions = r.ways(e)
 		out[i] = t
 		for _, f := range e.from {
 			out[f].Next = append(out[f].Next, e.task.name)
@@ -176,16 +179,13 @@ const (
 )
 
 // ways are what became of the ways on from a task that ended.
-func (r *Run) ways(e *entry, shown bool) []flow.Transition {
+func (r *Run) ways(e *entry) []flow.Transition {
 	var out []flow.Transition
 	for k, x := range e.task.targets() {
 		if k >= len(e.took) {
 			break
 		}
-		t := flow.Transition{Edge: -1, To: x.to, When: e.task.condition(k), Verdict: flow.Unasked}
-		if shown {
-			t.Edge = e.task.firstEdge + k
-		}
+		t := flow.Transition{Edge: e.task.firstEdge + k, To: x.to, When: e.task.condition(k), Verdict: flow.Unasked}
 		switch e.took[k] {
 		case targetRefused:
 			t.Verdict = flow.Refused

@@ -160,6 +160,7 @@ func Parse(text []byte, digest string, o flow.Options) (*Definition, []flow.Prob
 	if len(r.problems) > 0 {
 		return nil, r.problems
 	}
+	d.number()
 	return d, nil
 }
 
@@ -176,10 +177,8 @@ func (w *workflow) limit(last *task) {
 	}
 	drop := func(ts []*task) []*task { return slices.DeleteFunc(ts, func(t *task) bool { return !need[t] }) }
 	w.tasks, w.start = drop(w.tasks), drop(w.start)
-	edges := 0
 	for i, t := range w.tasks {
-		t.index, t.firstEdge = i, edges
-		edges += len(t.targets()) + len(t.requires)
+		t.index = i
 	}
 	for name, t := range w.byName {
 		if !need[t] {
