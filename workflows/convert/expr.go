@@ -32,6 +32,8 @@ type scope struct {
 	// fresh are expressions of variables published in the same step, by name: a
 	// condition sees them, where Orquesta publishes after it.
 	fresh map[string]any
+	// suffix is, by task, where its result lies below that of the action it becomes.
+	suffix map[string]string
 	// null gives a variable the value null to begin with.
 	null func(name string)
 }
@@ -230,7 +232,7 @@ func (c *scope) literal(v any, language string) (string, bool) {
 func (c *scope) taskCall(name, what, whole string) string {
 	own := name == "" || name == c.task
 	if what == "result" && own && c.task != "" {
-		return "result()"
+		return "result()" + c.suffix[c.task]
 	}
 	to := c.names.of[name]
 	switch {
@@ -239,7 +241,7 @@ func (c *scope) taskCall(name, what, whole string) string {
 		return whole
 	case what == "result":
 		c.add(Differs, c.at, c.path, "%s of a task that did not run is null in Mistral, and fails in Orquesta", whole)
-		return "task('" + to + "').result"
+		return "task('" + to + "').result" + c.suffix[name]
 	case what == "name":
 		return "'" + name + "'"
 	}

@@ -29,14 +29,23 @@ func fromMistral(root *yamldoc.Node) []Workflow {
 		names = append(names, e.Name())
 	}
 	var out []Workflow
+	actions := map[string]Workflow{}
 	for _, e := range book.Entries() {
 		m := &mistral{node: e.Value, name: e.Name(), book: root.Get("name").Text(), siblings: names, actions: root.Get("actions")}
 		w := m.convert()
+		for name, a := range m.own {
+			actions[name] = m.adhocWorkflow(a)
+		}
 		if e.Name() == "main" {
 			out = slices.Insert(out, 0, w)
 			continue
 		}
 		out = append(out, w)
+	}
+	for _, e := range root.Get("actions").Entries() {
+		if w, ok := actions[e.Name()]; ok {
+			out = append(out, w)
+		}
 	}
 	return out
 }
@@ -52,12 +61,14 @@ type mistral struct {
 	names    *names
 	tasks    *yamldoc.Node
 	defaults *yamldoc.Node
-	targeted map[string]int // how many tasks lead to a task
+	targeted map[string]int    // how many tasks lead to a task
+	suffix   map[string]string // where a task's result lies below that of the action it becomes
+	own      map[string]*adhoc // the workbook's actions that become actions of their own
 	parallel bool
 }
 
 func (m *mistral) scope(at *yamldoc.Node, path string) *scope {
-	return &scope{notes: &m.notes, at: at, path: path, names: m.names, null: m.null}
+	return &scope{notes: &m.notes, at: at, path: path, names: m.names, null: m.null, suffix: m.suffix}
 }
 
 func (m *mistral) convert() Workflow {
@@ -68,6 +79,10 @@ func (m *mistral) convert() Workflow {
 		sources = append(sources, e.Name())
 	}
 	m.names = newNames(sources)
+	m.suffix, m.own = map[string]string{}, map[string]*adhoc{}
+	for _, e := range m.tasks.Entries() {
+		m.suffix[e.Name()] = m.suffixOf(e)
+	}
 	m.description = n.Get("description").Text()
 	for _, x := range n.Get("input").Items() {
 		if x.Kind() != yamldoc.Mapping {
@@ -312,102 +327,6 @@ func (m *mistral) join(n *yamldoc.Node, s *step, path string) {
 	if len(m.clause(yamldoc.Entry{Key: j, Value: n}, "on-error")) > 0 {
 		m.add(Differs, j, path+".join", "a join that cannot be reached fails the workflow in Orquesta; in Mistral its on-error may handle that")
 	}
-}
-
-var inlineParam = regexp.MustCompile(`([-\w]+)=("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|\{[^{}]*\}|<%.*?%>|\{\{.*?\}\}|[^\s,]+)`)
-
-// inline takes an action with parameters apart.
-func inline(text string) (name string, params *value.Map) {
-	text = strings.TrimSpace(text)
-	name = text
-	if i := strings.IndexAny(text, " \t"); i > 0 && !strings.HasPrefix(text, "<%") && !strings.HasPrefix(text, "{{") {
-		name = text[:i]
-		for _, p := range inlineParam.FindAllStringSubmatch(text[i:], -1) {
-			if params == nil {
-				params = &value.Map{}
-			}
-			params.Set(p[1], inlineValue(p[2]))
-		}
-	}
-	return name, params
-}
-
-func inlineValue(s string) any {
-	if len(s) > 1 && (s[0] == '\'' || s[0] == '"') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	switch strings.ToLower(s) {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	if v, err := value.DecodeString(s); err == nil {
-		return v
-	}
-	return s
-}
-
-// work converts what a task does.
-func (m *mistral) work(e yamldoc.Entry, s *step, path string, items []string) {
-	n := e.Value
-	at, sub := n.Get("action"), n.Get("workflow")
-	text := at.Text()
-	if sub != nil {
-		at, text = sub, sub.Text()
-	}
-	ref, params := inline(text)
-	c := m.scope(at, path+".action")
-	c.items = items
-	in := toValue(n.Get("input"))
-	own := sub != nil || strings.HasPrefix(ref, "std.") || m.actions.Get(strings.TrimPrefix(ref, m.book+".")) != nil
-	if given, ok := in.(*value.Map); ok && params != nil && own {
-		in = given.Clone()
-		for k, v := range params.All() {
-			in.(*value.Map).Set(k, v)
-		}
-	}
-	if in == nil && params != nil {
-		in = params
-	}
-	switch {
-	case sub != nil:
-		ref = m.subWorkflow(at, path, ref)
-	case ref == "" || ref == "std.noop":
-		ref = "core.noop"
-		in = nil
-	case ref == "std.http" || ref == "std.mistral_http":
-		m.add(Differs, at, path+".action", "core.http returns status_code and body, where %s returns status and content", ref)
-		ref = "core.http"
-	case strings.HasPrefix(ref, "std."):
-		c.lost("the action %s; core.noop stands in its place", ref)
-		ref, in = "core.noop", nil
-	case own:
-		c.lost("the workbook's own action %q; make it an action of the pack", ref)
-	}
-	s.action = c.text(ref)
-	if in != nil {
-		i := m.scope(n.Get("input"), path+".input")
-		if n.Get("input") == nil {
-			i.at = at
-		}
-		i.items = items
-		s.input = i.value(in)
-		if x, ok := s.input.(*value.Map); ok && x.Len() == 0 {
-			s.input = nil
-		}
-	}
-}
-
-// subWorkflow names the action that runs what was a workflow of the workbook.
-func (m *mistral) subWorkflow(at *yamldoc.Node, path, ref string) string {
-	name := strings.TrimPrefix(ref, m.book+".")
-	if !slices.Contains(m.siblings, name) {
-		return ref
-	}
-	action := m.book + "_" + word(name)
-	m.add(Todo, at, path+".workflow", "register the workflow %q as the action %s, with its inputs as parameters; its output is then at result().output", name, action)
-	return action
 }
 
 // items converts with-items and concurrency, and returns the items' variables.

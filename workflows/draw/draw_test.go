@@ -217,3 +217,58 @@ func BenchmarkSVG(b *testing.B) {
 		}
 	}
 }
+
+const workbook = `version: '2.0'
+name: shop
+workflows:
+  main:
+    tasks:
+      first: {action: x.first, on-success: each}
+      each: {with-items: "h in [1, 2]", workflow: one, on-success: last}
+      last: {action: x.last}
+  one:
+    tasks:
+      ping: {action: x.ping, on-success: done, on-error: fail}
+      done: {workflow: shop.two}
+  two:
+    tasks:
+      deep: {action: x.deep}
+  unused:
+    tasks:
+      lost: {action: x.lost}
+`
+
+func TestAWorkbookIsDrawnWithTheWorkflowsThatItRuns(t *testing.T) {
+	def, problems := workflows.Parse(workflows.Mistral, "shop", []byte(workbook), workflows.Options{})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	run := workflows.New(def, "r")
+	for facts := []workflows.Fact{{Kind: workflows.Started}}; len(facts) > 0; facts = facts[1:] {
+		_, commands, err := workflows.Step(def, run, facts[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range commands {
+			if c.Kind == workflows.StartChild {
+				facts = append(facts, workflows.Fact{Kind: workflows.ChildChanged, Child: workflows.Child{Task: c.Start.Task, Entry: c.Start.Entry, Item: c.Start.Item, Status: hayate.StatusSucceeded}})
+			}
+		}
+	}
+	p := draw.Picture{Title: "shop.main", Graph: def.Graph(), Run: true, Status: run.Status(), Tasks: run.Tasks()}
+	text := draw.Text(p)
+	for _, want := range []string{"  → one/ping  which it runs  ×2\n", "one/ping  x.ping  ✓ succeeded ×2\n", "  → one/done  when succeeded  ×2\n", "  · one/fail  when failed\n",
+		"  → two/deep  which it runs  ×2\n", "two/deep  x.deep  ✓ succeeded ×2\n", "last  x.last  ✓ succeeded\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "lost") {
+		t.Errorf("a workflow that nothing runs is in\n%s", text)
+	}
+	for _, format := range draw.Formats {
+		if out, err := draw.Draw(format, p); err != nil || !strings.Contains(out, "two/deep") {
+			t.Errorf("as %s: %v\n%s", format, err, out)
+		}
+	}
+}
