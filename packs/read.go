@@ -126,10 +126,11 @@ func (r *reader) each(folder string, read func(*yamldoc.Node)) {
 	}
 }
 
-// inPack checks that a document names no other pack.
+// inPack checks that a document names no other pack. Those of core may name
+// hayate; see ownerOf.
 func (r *reader) inPack(n *yamldoc.Node) bool {
 	v := n.Get("pack")
-	if s, ok := v.Str(); v.IsNull() || (ok && (s == "" || s == r.pack.Ref)) {
+	if s, ok := v.Str(); v.IsNull() || (ok && (s == "" || s == r.pack.Ref || s == systemOwner && r.pack.Ref == "core")) {
 		return true
 	}
 	r.errorf(v, "other-pack", "the pack is %q, but the file is in the pack %q", v.Text(), r.pack.Ref)

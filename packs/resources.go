@@ -9,6 +9,10 @@ import (
 	"github.com/hayate-run/hayate/internal/yamldoc"
 )
 
+// systemOwner stands before the events that hayate itself gives rise to, such as
+// hayate.rule.absent.
+const systemOwner = "hayate"
+
 func (r *reader) readTriggerType(n *yamldoc.Node) {
 	r.addTriggerType(n)
 }
@@ -20,7 +24,7 @@ func (r *reader) addTriggerType(n *yamldoc.Node) hayate.Ref {
 		return ""
 	}
 	t := hayate.TriggerType{
-		Pack:             r.pack.Ref,
+		Pack:             r.ownerOf(n),
 		Name:             text(n.Get("name")),
 		Description:      text(n.Get("description")),
 		PayloadSchema:    filled(n.Get("payload_schema")),
@@ -38,6 +42,15 @@ func (r *reader) addTriggerType(n *yamldoc.Node) hayate.Ref {
 	r.pack.TriggerTypes = put(r, r.pack.TriggerTypes, t, n.Get("name"), "trigger type", (*hayate.TriggerType).Ref,
 		func(t *hayate.TriggerType) string { return t.Source })
 	return t.Ref()
+}
+
+// ownerOf is the pack that a trigger type is named by. The pack core has those of
+// hayate itself, too.
+func (r *reader) ownerOf(n *yamldoc.Node) string {
+	if r.pack.Ref == "core" && text(n.Get("pack")) == systemOwner {
+		return systemOwner
+	}
+	return r.pack.Ref
 }
 
 func (r *reader) readSensor(n *yamldoc.Node) {

@@ -215,14 +215,14 @@ func (r *reader) schemaErrors(n *yamldoc.Node, err error, what string) {
 	}
 }
 
-// triggerType finds a trigger type of core or of the pack itself.
+// triggerType finds a trigger type of core, of hayate or of the pack itself.
 func (r *reader) triggerType(ref hayate.Ref) *hayate.TriggerType {
 	for i := range r.pack.TriggerTypes {
 		if t := &r.pack.TriggerTypes[i]; t.Ref() == ref {
 			return t
 		}
 	}
-	if ref.Pack() != "core" || r.pack.Ref == "core" {
+	if ref.Pack() != "core" && ref.Pack() != systemOwner || r.pack.Ref == "core" {
 		return nil
 	}
 	if r.system == nil {

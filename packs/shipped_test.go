@@ -63,7 +63,8 @@ func TestCoreIsComplete(t *testing.T) {
 		{"triggers", triggers, []string{"core.hayate.deadline_near", "core.hayate.deadline_passed", "core.st2.CronTimer", "core.st2.DateTimer", "core.st2.IntervalTimer", "core.st2.action.file_written",
 			"core.st2.generic.actiontrigger", "core.st2.generic.inquiry", "core.st2.generic.notifytrigger", "core.st2.key_value_pair.create",
 			"core.st2.key_value_pair.delete", "core.st2.key_value_pair.update", "core.st2.key_value_pair.value_change",
-			"core.st2.sensor.process_exit", "core.st2.sensor.process_spawn", "core.st2.webhook"}},
+			"core.st2.sensor.process_exit", "core.st2.sensor.process_spawn", "core.st2.webhook",
+			"hayate.rule.absent", "hayate.rule.breaker", "hayate.rule.resumed"}},
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.what, c.got, c.want)

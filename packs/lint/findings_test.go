@@ -1,8 +1,6 @@
 package lint_test
 
 import (
-	"reflect"
-	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -20,13 +18,7 @@ func TestCheckTellsAMistakeOnce(t *testing.T) {
 	}
 	want := []string{`shop/rules/a.yaml:3:7: "when" is a list, expected a mapping`, `shop/rules/a.yaml:4:9: "action" is text, expected a mapping`,
 		"shop/rules/b.yaml:1:1: the file is empty, expected a mapping"}
-	var got []string
-	for _, d := range lint.Check([]lint.Pack{lint.Read(fsys, "shop", "shop")}) {
-		got = append(got, d.String())
-	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	wantFindings(t, checkShop(fsys), want)
 }
 
 // What registers and does nothing, or something else than is written, is told.
@@ -73,23 +65,9 @@ action: {ref: other.x, parameters: {a: "{{ theirs }} {{ tirgger.host }}"}}
 		`shop/rules/b.yaml:3:15: warning: there is no action "other.x": its pack is not among those looked at`,
 		`shop/rules/b.yaml:3:40: warning: the template names "tirgger", which there is not, did you mean "trigger"?`,
 	}
-	p := []lint.Pack{lint.Read(fsys, "shop", "shop")}
-	check := func(got []string, want []string) {
-		t.Helper()
-		if !reflect.DeepEqual(got, want) {
-			t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-		}
-	}
-	var got []string
-	for _, d := range lint.Check(p) {
-		got = append(got, d.String())
-	}
-	check(got, want)
-	got = nil
-	for _, d := range lint.Timers(p, time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)) {
-		got = append(got, d.String())
-	}
-	check(got, []string{
+	wantFindings(t, checkShop(fsys), want)
+	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+	wantFindings(t, lint.Timers([]lint.Pack{lint.Read(fsys, "shop", "shop")}, at), []string{
 		"shop/rules/feb.yaml:2:37: warning: the timer never ticks: no day that is still to come fits",
 		"shop/rules/past.yaml:2:37: warning: the timer never ticks: its date has passed",
 	})

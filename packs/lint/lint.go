@@ -131,7 +131,8 @@ func newLinter(given, beside []Pack) *linter {
 			}
 		}
 		for i := range p.TriggerTypes {
-			l.triggers[p.TriggerTypes[i].Ref()] = &p.TriggerTypes[i]
+			t := &p.TriggerTypes[i]
+			l.triggers[t.Ref()], l.packs[t.Pack] = t, true
 		}
 	}
 	for ref := range l.actions {

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +17,27 @@ import (
 const packYAML = "name: shop\ndescription: d\nversion: 1.2.3\nauthor: a\nemail: e@example.com\npipefail: true\n"
 
 func file(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text)} }
+
+// checkShop checks the pack shop alone.
+func checkShop(fsys fs.FS) []packs.Diagnostic {
+	return lint.Check([]lint.Pack{lint.Read(fsys, "shop", "shop")})
+}
+
+// texts are findings as a user reads them.
+func texts(found []packs.Diagnostic) []string {
+	out := make([]string, len(found))
+	for i, d := range found {
+		out[i] = d.String()
+	}
+	return out
+}
+
+func wantFindings(t *testing.T, found []packs.Diagnostic, want []string) {
+	t.Helper()
+	if got := texts(found); !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
 
 func TestShippedPacksAreClean(t *testing.T) {
 	t.Parallel()
@@ -65,13 +85,26 @@ actions:
 		`shop/rules/a.yaml:10:62: warning: the parameter "dir" of the action "core.remote" is immutable`,
 		`shop/rules/b.yaml:3:35: warning: there is no action "nope.x": its pack is not among those looked at`,
 	}
-	var got []string
-	for _, d := range lint.Check([]lint.Pack{lint.Read(fsys, "shop", "shop")}) {
-		got = append(got, d.String())
+	wantFindings(t, checkShop(fsys), want)
+}
+
+// The events that rules themselves give rise to are trigger types like others.
+func TestCheckKnowsTheEventsOfRules(t *testing.T) {
+	t.Parallel()
+	rule := func(name, trigger, field string) *fstest.MapFile {
+		return file("name: " + name + "\ntrigger: {type: hayate.rule." + trigger + "}\ncriteria: {trigger." + field + ": {type: eq, pattern: shop.till}}\naction: {ref: core.noop}\n")
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
+	wantFindings(t, checkShop(fstest.MapFS{
+		"shop/pack.yaml":          file(packYAML),
+		"shop/rules/absent.yaml":  rule("absent", "absent", "rule"),
+		"shop/rules/breaker.yaml": rule("breaker", "breaker", "rule"),
+		"shop/rules/resumed.yaml": rule("resumed", "resumed", "rule"),
+		"shop/rules/typo.yaml":    rule("typo", "absnt", "rule"),
+		"shop/rules/wrong.yaml":   rule("wrong", "absent", "rul"),
+	}), []string{
+		`shop/rules/typo.yaml:2:17: warning: there is no trigger type "hayate.rule.absnt", did you mean "hayate.rule.absent"?`,
+		`shop/rules/wrong.yaml:3:12: warning: the payload of hayate.rule.absent has no "rul", did you mean "trigger.rule"?`,
+	})
 }
 
 func TestCheckFindsEverythingAtOnce(t *testing.T) {
@@ -182,10 +215,7 @@ shop/rules/c.yaml:3:19: amount: must be a list of allowed values, found the numb
 shop/rules/c.yaml:3:33: customer.name: unknown operator "prefx", did you mean "prefix"?
 shop/rules/e.yaml:2:1: warning: rule shop.d has the same trigger and conditions: both fire for the same events
 shop/sensors/watch.yaml:2:14: warning: the entry point "watch.py" is not in the pack`
-	var got []string
-	for _, d := range lint.Check([]lint.Pack{lint.Read(fsys, "shop", "shop")}) {
-		got = append(got, d.String())
-	}
+	got := texts(checkShop(fsys))
 	lines := strings.Split(want, "\n")
 	for i := range max(len(lines), len(got)) {
 		if i >= len(lines) || i >= len(got) || !strings.HasPrefix(got[i], lines[i]) {
