@@ -22,7 +22,8 @@ func (r *Router) over(ctx context.Context, x *hayate.Execution) {
 
 // follow does what follows the stored end of an execution and marks it as done:
 // its places in gates are freed; of a task its workflow hears; else it is
-// announced, and followed by a retry where a policy says so. Each part may be done
+// announced, its rule's circuit breaker hears of it, and it is followed by a retry
+// where a policy says so. Each part may be done
 // twice, so that a sweeper repeats the whole where a process died in it.
 func (r *Router) follow(ctx context.Context, x *hayate.Execution) error {
 	if err := r.leaveGates(ctx, x); err != nil {
@@ -32,6 +33,9 @@ func (r *Router) follow(ctx context.Context, x *hayate.Execution) error {
 		return r.tellParent(ctx, x)
 	}
 	if err := r.announce(ctx, x); err != nil {
+		return err
+	}
+	if err := r.tellBreaker(ctx, x); err != nil {
 		return err
 	}
 	var again []hayate.Execution
@@ -55,7 +59,7 @@ func (r *Router) follow(ctx context.Context, x *hayate.Execution) error {
 // workflow, if it is a task, has heard.
 func (r *Router) followAttempt(ctx context.Context, x *hayate.Execution) {
 	cat := r.cat.Load()
-	if !x.Follow && cat.governed[x.Action] == nil && (x.Parent != "" || !cat.actionTrigger) {
+	if !x.Follow && cat.governed[x.Action] == nil && (x.Parent != "" || !cat.actionTrigger && !cat.breaks(x.Rule)) {
 		return
 	}
 	y, err := r.Execution(ctx, x.ID) // what its end was is for the store to say

@@ -22,7 +22,7 @@ const heldAgain = 2500 * time.Millisecond
 // execution is stored.
 func (c *catalog) governNew(x *hayate.Execution) {
 	g := c.governed[x.Action]
-	x.Follow = x.Parent == "" && (g != nil || c.actionTrigger)
+	x.Follow = x.Parent == "" && (g != nil || c.actionTrigger || c.breaks(x.Rule))
 	if g == nil || len(g.gates) == 0 || x.Status != hayate.StatusScheduled {
 		return
 	}

@@ -20,11 +20,12 @@ type past interface {
 }
 
 // rehearsedPast is the past of a rehearsal. Executions that a rule starts succeed
-// as soon as they are there.
+// as soon as they are there, unless it is said how they end.
 type rehearsedPast struct {
 	states map[[2]string]StateRecord // by rule and name
 	events map[string]EventRecord    // those that states may name
 	begun  bool                      // what is expected from the start is expected
+	ends   rehearsedEnds
 }
 
 // States returns what the query selects.
@@ -58,10 +59,14 @@ func (p *rehearsedPast) Events(_ context.Context, q Query) (Page[EventRecord], e
 	return out, nil
 }
 
-// Executions returns the executions named, all of which have succeeded.
+// Executions returns the executions named.
 func (p *rehearsedPast) Executions(_ context.Context, q Query) (Page[hayate.Execution], error) {
 	var out Page[hayate.Execution]
 	for _, id := range q.IDs {
+		if x, ok := p.ends.by[hayate.ExecutionID(id)]; ok {
+			out.Items = append(out.Items, x)
+			continue
+		}
 		out.Items = append(out.Items, hayate.Execution{ID: hayate.ExecutionID(id), Status: hayate.StatusSucceeded, Ended: createdAt(id)})
 	}
 	out.Total = len(out.Items)
@@ -112,13 +117,14 @@ func (h *Rehearsal) decide(ctx context.Context, e *hayate.Event) ([]hayate.Firin
 			id := hayate.EventIDOf(e.AcceptedAt, e.UID())
 			h.past.events[string(id)] = EventRecord{ID: id, Event: *e, At: e.AcceptedAt}
 		}
+		h.past.ends.started(d.Executions)
 		return d.Firings, nil
 	}
 	return nil, fmt.Errorf("decide on event %s: it leads to ever new decisions: %w", e.ID, hayate.ErrInvalid)
 }
 
-// Woken is an event that a rule with a past gives rise to as time goes by, and
-// what is decided on it.
+// Woken is an event that comes as time goes by, of a rule with a past or of an
+// execution that ends, and what is decided on it.
 type Woken struct {
 	Event   hayate.Event
 	Firings []hayate.Firing
@@ -128,12 +134,10 @@ type Woken struct {
 const maxWoken = 10_000
 
 // Advance lets time go by up to a moment: rules fire for what does not come, and
-// for what a calendar held back. The first call says from when on rules are in
-// force that expect something. Decide advances to the time of its event.
+// for what a calendar held back, and executions end. The first call says from when
+// on rules are in force that expect something. What comes at the same moment as an
+// event is for Advance to decide before Decide.
 func (h *Rehearsal) Advance(ctx context.Context, to time.Time) ([]Woken, error) {
-	if len(h.r.cat.Load().forms) == 0 {
-		return nil, nil
-	}
 	if !h.past.begun {
 		h.past.begun = true
 		if err := h.begin(ctx, to); err != nil {
@@ -142,29 +146,55 @@ func (h *Rehearsal) Advance(ctx context.Context, to time.Time) ([]Woken, error) 
 	}
 	var out []Woken
 	for range maxWoken {
-		due, err := h.past.States(ctx, StateQuery{DueBy: to})
-		if err != nil || len(due.Items) == 0 {
+		ws, more, err := h.next(ctx, to)
+		out = append(out, ws...)
+		if err != nil || !more {
 			return out, err
 		}
-		s := &due.Items[0]
-		key := [2]string{string(s.Rule), s.Name}
-		form := h.r.cat.Load().forms[s.Rule]
-		kind, news := form.Waking(s.Name, s.Body)
-		e, err := wakeEvent("hayate.rule."+kind, s.Rule, s.Name, s.Wake, news)
-		if err != nil {
-			return out, err
-		}
-		e.AcceptedAt = s.Wake
-		fs, err := h.decide(ctx, &e)
-		if err != nil {
-			return out, err
-		}
-		if now := h.past.states[key]; now.Wake.Equal(s.Wake) {
-			return out, fmt.Errorf("rule %s wakes for ever at %s: %w", s.Rule, s.Wake, hayate.ErrInvalid)
-		}
-		out = append(out, Woken{e, fs})
 	}
 	return out, fmt.Errorf("rules wake more than %d times until %s: %w", maxWoken, to, hayate.ErrTooLarge)
+}
+
+// next does what is due first up to a moment; false says that nothing is.
+func (h *Rehearsal) next(ctx context.Context, to time.Time) ([]Woken, bool, error) {
+	x := h.past.ends.first(to)
+	if x != nil {
+		to = x.Ended
+	}
+	if len(h.r.cat.Load().forms) > 0 {
+		due, err := h.past.States(ctx, StateQuery{DueBy: to})
+		if err != nil {
+			return nil, false, err
+		}
+		if len(due.Items) > 0 && (x == nil || due.Items[0].Wake.Before(to)) {
+			w, err := h.wake(ctx, &due.Items[0])
+			return w, true, err
+		}
+	}
+	if x == nil {
+		return nil, false, nil
+	}
+	ws, err := h.end(ctx, x)
+	return ws, true, err
+}
+
+// wake decides on what a state is due for.
+func (h *Rehearsal) wake(ctx context.Context, s *StateRecord) ([]Woken, error) {
+	key := [2]string{string(s.Rule), s.Name}
+	kind, news := h.r.cat.Load().forms[s.Rule].Waking(s.Name, s.Body)
+	e, err := wakeEvent("hayate.rule."+kind, s.Rule, s.Name, s.Wake, news)
+	if err != nil {
+		return nil, err
+	}
+	e.AcceptedAt = s.Wake
+	fs, err := h.decide(ctx, &e)
+	if err != nil {
+		return nil, err
+	}
+	if now := h.past.states[key]; now.Wake.Equal(s.Wake) {
+		return nil, fmt.Errorf("rule %s wakes for ever at %s: %w", s.Rule, s.Wake, hayate.ErrInvalid)
+	}
+	return []Woken{{e, fs}}, nil
 }
 
 // begin begins to expect what rules name.

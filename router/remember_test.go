@@ -252,6 +252,62 @@ func TestTheBreakerOpensTellsAndCloses(t *testing.T) {
 	})
 }
 
+// A breaker is seen to be open, half-open and closed without a further event, and
+// tells that it opened when it does.
+func TestTheBreakerIsSeenAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var broken atomic.Bool
+		broken.Store(true)
+		hold := make(chan struct{}, 1)
+		w := timerWorld(t, &clock{}, nil)
+		w = newWorld(t, func(c *router.Config) {
+			*c = w.cfg
+			c.Runners = []router.Runner{funcRunner{"fn", func(ctx context.Context, task hayate.Task, out func(hayate.Stream, string)) (hayate.Result, error) {
+				if broken.Load() {
+					return hayate.Result{Status: hayate.StatusFailed}, nil
+				}
+				<-hold
+				return succeed(ctx, task, out)
+			}}}
+		})
+		w.load(pastContent(pastRule("broken", "", `{"concurrent":2,"breaker":{"failures":2,"within":"10m","open":"5m"}}`, "", "x"),
+			hayate.Rule{Pack: "test", Name: "listens", Enabled: true, Trigger: hayate.Trigger{Type: router.TriggerBreaker}, Actions: []hayate.RuleAction{{Ref: "test.note"}}}))
+		w.serve()
+		sees := func(want string) {
+			t.Helper()
+			p, err := w.RuleStates(t.Context(), "test.broken", nil, 0, -1)
+			if err != nil || len(p.Items) != 1 {
+				t.Fatalf("got the states %+v, error %v", p.Items, err)
+			}
+			if got := strings.Join(p.Items[0].Summary, "; "); !strings.HasPrefix(got, want) || want == "" && got != "" {
+				t.Errorf("the rule's state is %q, want %q", got, want)
+			}
+		}
+		for i := range 2 {
+			w.accept(event(fmt.Sprint(i), `{}`))
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		sees("circuit breaker open since ")
+		w.tells("test.broken", "succeeded:  [x]", "succeeded:  [x]")
+		w.tells("test.listens", "succeeded:  []")
+		time.Sleep(5 * time.Minute)
+		sees("circuit breaker half-open since ")
+		broken.Store(false)
+		w.accept(event("probe", `{}`))
+		synctest.Wait()
+		if p, _ := w.RuleStates(t.Context(), "test.broken", nil, 0, -1); !strings.Contains(strings.Join(p.Items[0].Summary, "; "), ", its probe ") ||
+			!strings.Contains(strings.Join(p.Items[0].Summary, "; "), "1 of 2 executions at once") {
+			t.Errorf("while its probe runs the state is %q", p.Items[0].Summary)
+		}
+		hold <- struct{}{}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		sees("nothing of consequence")
+		w.tells("test.listens", "succeeded:  []")
+	})
+}
+
 func TestShadowsRememberAndDoNothing(t *testing.T) {
 	r := pastRule("shadow", "", `{"cooldown":"1h"}`, "", "x")
 	r.Mode = hayate.ModeShadow

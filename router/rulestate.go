@@ -2,6 +2,7 @@ package router
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/hayate-run/hayate"
@@ -33,15 +34,32 @@ func (r *Router) RuleStates(ctx context.Context, ref hayate.Ref, key *string, of
 	}
 	form, _ := stateful.Parse(&rule)
 	out.Total = p.Total
+	ended, err := r.watched(ctx, form, p.Items)
+	if err != nil {
+		return out, err
+	}
 	for _, s := range p.Items {
 		st := RuleState{StateRecord: s, Of: stateful.Of(s.Name), Summary: []string{}}
 		st.Key, _ = stateful.KeyOf(s.Name)
 		if form != nil {
-			st.Summary = form.Summary(s.Body, r.now())
+			st.Summary = form.Summary(s.Body, r.now(), ended)
 		}
 		out.Items = append(out.Items, st)
 	}
 	return out, nil
+}
+
+// watched says what became of the executions that states watch: the next decision
+// would look, and a reader is told what it would find.
+func (r *Router) watched(ctx context.Context, form *stateful.Form, states []StateRecord) (map[string]stateful.End, error) {
+	if form == nil || !form.Watches() {
+		return nil, nil
+	}
+	bodies := make([]json.RawMessage, len(states))
+	for i := range states {
+		bodies[i] = states[i].Body
+	}
+	return r.endings(ctx, r.now(), stateful.Watched(bodies))
 }
 
 // namesOf are the states of a key; nil for all.

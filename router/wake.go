@@ -238,8 +238,19 @@ func (d *decider) woken(ctx context.Context, ref hayate.Ref, name string, at tim
 		return nil
 	case shared || d.event.Type == TriggerBreaker:
 		names := []string{name}
+		have, err := d.r.bodies(ctx, ref, names)
+		if err != nil {
+			return err
+		}
+		if in.Ended, err = d.r.endings(ctx, in.At, stateful.Watched(have)); err != nil {
+			return err
+		}
 		d.out.Guarded = append(d.out.Guarded, Guarded{Rule: ref, Names: names, MaxKeys: form.MaxKeys(),
-			Decide: func(have []json.RawMessage, _ bool) stateful.Outcome { return form.Decide(in, have) }})
+			Decide: func(have []json.RawMessage, _ bool) stateful.Outcome {
+				out := form.Decide(in, have)
+				d.wakes(out.States)
+				return out
+			}})
 		return nil
 	}
 	return d.guard(ctx, rule, form, in, f)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -43,8 +44,8 @@ var (
 // (RFC 9457) elsewhere.
 func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, title, kind := http.StatusInternalServerError, "Internal Server Error", error(nil)
-	if tooLarge(err) {
-		err = fmt.Errorf("the body has more than %d bytes: %w", s.MaxBody, hayate.ErrTooLarge)
+	if most, yes := tooLarge(err); yes {
+		err = fmt.Errorf("the body has more than %d bytes: %w", most, hayate.ErrTooLarge)
 	}
 	for _, k := range statuses {
 		if errors.Is(err, k.kind) {
@@ -152,10 +153,10 @@ func decode(r *http.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	if len(strings.TrimSpace(string(b))) == 0 {
+	if len(bytes.TrimSpace(b)) == 0 {
 		b = []byte("{}")
 	}
-	d := json.NewDecoder(strings.NewReader(string(b)))
+	d := json.NewDecoder(bytes.NewReader(b))
 	if err := d.Decode(into); err != nil {
 		var t *json.UnmarshalTypeError
 		if errors.As(err, &t) && t.Field != "" {

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -26,9 +27,23 @@ type diffRequest struct {
 	Limit int `json:"limit"`
 }
 
+// maxDiff bounds the packs that are compared: all the rules of a large site, and
+// not what an event or a resource may have. maxDiffs bounds how many comparisons
+// are under way at once, since each holds its packs in memory.
+const (
+	maxDiff  = 64 << 20
+	maxDiffs = 2
+)
+
 // diffRules streams a line for each firing that would be otherwise, and at last one
 // with the summary or with what went wrong.
 func (s *Server) diffRules(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case s.diffs <- struct{}{}:
+		defer func() { <-s.diffs }()
+	default:
+		return fmt.Errorf("%d comparisons of rules are under way already: %w", maxDiffs, hayate.ErrBusy)
+	}
 	q := diffRequest{Limit: 1000}
 	if err := decode(r, &q); err != nil {
 		return err

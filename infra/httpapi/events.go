@@ -173,7 +173,7 @@ func readBinary(r *http.Request, m *cehttp.Message) (hayate.Event, error) {
 	}
 	e, err := binding.ToEvent(r.Context(), m)
 	if err != nil {
-		if tooLarge(err) {
+		if _, yes := tooLarge(err); yes {
 			return hayate.Event{}, err
 		}
 		return hayate.Event{}, fmt.Errorf("read CloudEvent: %v: %w", err, hayate.ErrInvalid)

@@ -83,6 +83,7 @@ type Server struct {
 	Config
 	mux      *http.ServeMux
 	inFlight chan struct{}
+	diffs    chan struct{} // comparisons of rules under way
 	sns      certificates
 }
 
@@ -109,14 +110,14 @@ func New(c Config) (*Server, error) {
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }
 	}
-	s := &Server{Config: c, mux: http.NewServeMux(), inFlight: make(chan struct{}, c.MaxInFlight)}
+	s := &Server{Config: c, mux: http.NewServeMux(), inFlight: make(chan struct{}, c.MaxInFlight), diffs: make(chan struct{}, maxDiffs)}
 	s.routes()
 	return s, nil
 }
 
 func (s *Server) routes() {
 	h := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
-		s.mux.Handle(pattern, s.guarded(f))
+		s.mux.Handle(pattern, s.guarded(s.MaxBody, f))
 	}
 	s.mux.HandleFunc("GET /livez", s.livez)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
@@ -137,7 +138,7 @@ func (s *Server) routes() {
 	h("POST /v1/webhooks/{url...}", s.postWebhook)
 	h("OPTIONS /v1/webhooks/{url...}", s.handshake)
 	h("POST /v1/rules/{ref}/explain", s.explainRule)
-	h("POST /v1/rules/diff", s.diffRules)
+	s.mux.Handle("POST /v1/rules/diff", s.guarded(max(maxDiff, s.MaxBody), s.diffRules))
 	h("GET /v1/rules/{ref}/state", s.listRuleState)
 	h("DELETE /v1/rules/{ref}/state", s.resetRuleState)
 	h("GET /v1/executions/{id}/graph", s.executionGraph)
@@ -249,9 +250,9 @@ func canonicalPath(p string) string {
 	return p
 }
 
-// guarded wraps a handler: who calls is checked, bodies are bounded, errors are
-// answered in the form of the face.
-func (s *Server) guarded(f func(http.ResponseWriter, *http.Request) error) http.Handler {
+// guarded wraps a handler: who calls is checked, bodies have at most so many bytes,
+// errors are answered in the form of the face.
+func (s *Server) guarded(maxBody int64, f func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user, err := s.authenticate(r)
 		if err != nil {
@@ -259,7 +260,7 @@ func (s *Server) guarded(f func(http.ResponseWriter, *http.Request) error) http.
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
-		r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if err := f(w, r); err != nil {
 			s.fail(w, r, err)
 		}
@@ -283,8 +284,11 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, fmt.Errorf("%s %s does not exist; see the API reference: %w", r.Method, r.URL.Path, hayate.ErrNotFound))
 }
 
-// tooLarge recognises the error of a body beyond MaxBody.
-func tooLarge(err error) bool {
+// tooLarge recognises the error of a body beyond its bound, and gives the bound.
+func tooLarge(err error) (int64, bool) {
 	var m *http.MaxBytesError
-	return errors.As(err, &m)
+	if !errors.As(err, &m) {
+		return 0, false
+	}
+	return m.Limit, true
 }

@@ -26,6 +26,7 @@ type Case struct {
 	Until  time.Time      // until when time goes by after the last event; zero: not at all
 	Events []hayate.Event // AcceptedAt is the case's time and the event's offset
 	Keys   map[string]string
+	Ends   []Ends // how executions end; others succeed at once
 	Expect []Expectation
 	// Never are rules that must not fire; Only says that no rule may that Expect
 	// does not name. Other rules may fire.
@@ -126,7 +127,7 @@ func Parse(pack fs.FS, src []byte, file string) ([]Case, []yamldoc.Diagnostic) {
 }
 
 func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
-	if !r.keys(n, "a case", "name", "description", "at", "until", "events", "keys", "expect", "expect_not") {
+	if !r.keys(n, "a case", "name", "description", "at", "until", "events", "keys", "executions", "expect", "expect_not") {
 		return Case{}, false
 	}
 	c := Case{Name: n.Get("name").Text(), File: r.file, Line: n.Line(), Keys: map[string]string{}}
@@ -162,6 +163,11 @@ func (r *reader) readCase(n *yamldoc.Node) (Case, bool) {
 	}
 	for i, e := range events {
 		c.Events = append(c.Events, r.events(e, i, at)...)
+	}
+	for _, e := range r.list(n, "executions") {
+		if x, ok := r.ends(e); ok {
+			c.Ends = append(c.Ends, x)
+		}
 	}
 	for _, e := range r.list(n, "expect") {
 		if x, ok := r.expectation(e); ok {
@@ -340,6 +346,11 @@ func Unknown(cases []Case, known []hayate.Ref) (found []yamldoc.Diagnostic) {
 	}
 	for i := range cases {
 		c := &cases[i]
+		for _, x := range c.Ends {
+			if x.Rule != "" {
+				check(c, x.Line, x.Column, x.Rule)
+			}
+		}
 		for _, x := range c.Expect {
 			check(c, x.Line, x.Column, x.Rule)
 		}

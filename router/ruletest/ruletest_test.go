@@ -152,6 +152,7 @@ func TestParseFindsEveryMistake(t *testing.T) {
     - {data: {}}
   keys: {token: x}
   expect: [{rule: p.r, count: 0}, {rule: p.r, status: fired}, {rule: p.r, parameters: {}, actions: []}]
+  executions: [{ends: faild}, {rule: p.r}, {ends: failed, count: 0, after: -1s, status: x}]
 `), "t.yaml")
 	var got []string
 	for _, d := range found {
@@ -161,7 +162,8 @@ func TestParseFindsEveryMistake(t *testing.T) {
 	for _, want := range []string{`t.yaml:2:3: unknown key "evnts" in a case, did you mean "events"?`, "t.yaml:1:3: a case needs a list of events", "t.yaml:1:3: a case needs expect",
 		"t.yaml:3:9: the case in line 1 has this name already", `t.yaml:4:7: at is no RFC 3339 time: "yesterday"`, `t.yaml:6:24: after is no duration: "soon"`,
 		"t.yaml:7:22: the payload cannot be read", "t.yaml:8:7: an event needs a type", `t.yaml:9:10: the key "token" has no scope`, "t.yaml:10:31: count must be",
-		`t.yaml:10:55: unknown status "fired"`, "state either them or actions"} {
+		`t.yaml:10:55: unknown status "fired"`, `t.yaml:11:23: executions do not end "faild", did you mean "failed"?`,
+		"t.yaml:11:31: an execution says how it ends", "t.yaml:11:66: count must be", `after is no duration: "-1s"`, `unknown key "status" in an execution`, "state either them or actions"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("lacks %q in\n%s", want, all)
 		}

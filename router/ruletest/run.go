@@ -67,6 +67,8 @@ type trial struct {
 	by     map[hayate.Ref][]fired
 	rules  []hayate.Rule
 	out    []Problem
+	ids    map[hayate.EventID]string // of the case's events
+	ended  []int                     // how often each of the case's Ends was used
 }
 
 // Run decides a case. The error says that the rules cannot be used at all.
@@ -88,12 +90,16 @@ func (s *Suite) rehearse(rs []hayate.Rule) (*router.Rehearsal, error) {
 
 // run decides a case by rules that are ready.
 func run(ctx context.Context, c *Case, rs []hayate.Rule, h *router.Rehearsal) (Result, error) {
-	t := &trial{c: c, h: h.Anew(c.Keys), by: map[hayate.Ref][]fired{}, rules: rs}
+	t := &trial{c: c, h: h.Anew(c.Keys), by: map[hayate.Ref][]fired{}, rules: rs, ids: map[hayate.EventID]string{}, ended: make([]int, len(c.Ends))}
+	if len(c.Ends) > 0 {
+		t.h.EndAs(t.ending)
+	}
 	if err := t.decide(ctx); err != nil {
 		return Result{}, err
 	}
 	t.expected(ctx)
 	t.others()
+	t.endless()
 	res := Result{Case: c.Name, File: c.File, Line: c.Line, Passed: len(t.out) == 0, Problems: t.out}
 	slices.SortStableFunc(res.Problems, func(a, b Problem) int { return a.Line - b.Line })
 	return res, nil
@@ -135,6 +141,7 @@ func (t *trial) decide(ctx context.Context) error {
 		if err := t.advance(ctx, t.events[i].AcceptedAt); err != nil {
 			return err
 		}
+		t.ids[hayate.EventIDOf(t.events[i].AcceptedAt, t.events[i].UID())] = t.events[i].ID
 		fs, err := t.h.Decide(ctx, &t.events[i])
 		if err != nil {
 			return fmt.Errorf("event %s: %w", t.events[i].ID, err)
@@ -143,13 +150,31 @@ func (t *trial) decide(ctx context.Context) error {
 			t.by[f.Rule] = append(t.by[f.Rule], fired{f, t.events[i].ID})
 		}
 	}
-	return t.advance(ctx, t.c.Until)
+	if err := t.advance(ctx, t.c.Until); err != nil {
+		return err
+	}
+	for range maxEnds {
+		last := t.h.LastEnd()
+		if last.IsZero() {
+			return nil
+		}
+		if err := t.advance(ctx, last); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("executions go on for ever: each that ends starts another: %w", hayate.ErrInvalid)
 }
+
+// maxEnds bounds how often executions that end start others.
+const maxEnds = 1000
 
 // advance lets time go by: rules fire for what does not come.
 func (t *trial) advance(ctx context.Context, to time.Time) error {
 	ws, err := t.h.Advance(ctx, to)
 	for i := range ws {
+		if ws[i].Event.Type == router.TriggerAction {
+			t.events = append(t.events, ws[i].Event)
+		}
 		for _, f := range ws[i].Firings {
 			t.by[f.Rule] = append(t.by[f.Rule], fired{f, ws[i].Event.ID})
 		}

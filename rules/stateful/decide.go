@@ -229,11 +229,25 @@ func (d *decision) woken() (v Verdict, again bool) {
 	case d.f.expected != nil && k.Due == w:
 		d.overdue()
 		return d.pass(""), false
-	case d.rule.Tell == w:
-		d.rule.Tell = 0
-		return d.noted("the circuit breaker opened at %s", d.f.moment(instant(w))), false
 	}
-	return Verdict{Nothing: true}, false
+	return d.broke(w), false
+}
+
+// broke tells that the circuit breaker has opened: at w, by executions that are
+// heard of only now, or earlier, where w is when a decision heard of them.
+func (d *decision) broke(w int64) Verdict {
+	r := d.rule
+	was := r.Open
+	d.hear()
+	if r.Tell == 0 || r.Tell != w && (was != 0 || r.Open != w) {
+		return Verdict{Nothing: true}
+	}
+	r.Tell = 0
+	if r.Open == 0 {
+		return d.noted("the circuit breaker opened, and has closed since")
+	}
+	b, open := d.f.breaker, instant(r.Open)
+	return d.noted("the circuit breaker opened at %s after %d failures within %s; tries again at %s", d.f.moment(open), b.failures, Span(b.within), d.f.moment(open.Add(b.open)))
 }
 
 func times(n int) string {

@@ -86,11 +86,43 @@ func (d *decision) hear() {
 	if r.Open != 0 {
 		return
 	}
-	r.Failures = slices.Clone(within(r.Failures, d.at, b.within))
-	if n := len(r.Failures); n >= b.failures {
-		r.Open = r.Failures[n-1]
+	if r.Open = b.opened(r.Failures); r.Open != 0 {
 		r.Tell = d.at
 	}
+	r.Failures = slices.Clone(within(r.Failures, d.at, b.within))
+}
+
+// opened is the first moment at which so many failures lay within the breaker's
+// time, 0 where there is none. When they are heard of does not matter: that they
+// are long past by then makes no difference.
+func (b *breaker) opened(failures []int64) int64 {
+	for i := b.failures - 1; i < len(failures); i++ {
+		if failures[i]-failures[i-b.failures+1] < b.within.Microseconds() {
+			return failures[i]
+		}
+	}
+	return 0
+}
+
+// Breaks says whether the rule has a circuit breaker.
+func (f *Form) Breaks() bool { return f.breaker != nil }
+
+// Opens says whether a circuit breaker that is closed in the state opens by what
+// became of executions, and when it did. The wake of that time, decided on with
+// the same ends, opens it.
+func (f *Form) Opens(raw json.RawMessage, at time.Time, ended map[string]End) (time.Time, bool) {
+	s, err := readState(raw)
+	if err != nil || f.breaker == nil || s.Open != 0 {
+		return time.Time{}, false
+	}
+	f.heard(s, at, ended)
+	return instant(s.Open), s.Open != 0
+}
+
+// heard takes in what became of executions, in a state of its own.
+func (f *Form) heard(s *state, at time.Time, ended map[string]End) {
+	d := &decision{f: f, in: &Input{Ended: ended}, at: max(micros(at), s.At), rule: s, key: s, target: s}
+	d.hear()
 }
 
 // hearProbe closes the breaker where its probe has succeeded, and opens it anew

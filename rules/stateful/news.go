@@ -67,16 +67,26 @@ func (f *Form) Waking(name string, raw json.RawMessage) (kind string, n News) {
 		absence()
 		return WakeAbsent, n
 	}
-	n.Opened = f.moment(instant(s.Tell))
-	return WakeBreaker, n
+	if s.Open == 0 {
+		s.Open = s.Tell
+	}
+	return WakeBreaker, f.Broken(key, instant(s.Open))
 }
 
-// Summary describes a state for a reader, a line for each thing remembered.
-func (f *Form) Summary(raw json.RawMessage, at time.Time) []string {
+// Broken is what the wake of a circuit breaker tells that opened then, in the state
+// of a key; "" for that of the rule.
+func (f *Form) Broken(key string, opened time.Time) News {
+	return News{Rule: string(f.rule), Key: key, Opened: f.moment(opened)}
+}
+
+// Summary describes a state for a reader, a line for each thing remembered. ended
+// tells what became of the executions that the state watches.
+func (f *Form) Summary(raw json.RawMessage, at time.Time, ended map[string]End) []string {
 	s, err := readState(raw)
 	if err != nil {
 		return []string{"damaged: " + err.Error()}
 	}
+	f.heard(s, at, ended)
 	var out []string
 	add := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	now := micros(at)
@@ -85,8 +95,10 @@ func (f *Form) Summary(raw json.RawMessage, at time.Time) []string {
 		switch {
 		case s.Open != 0 && now < s.Open+b.open.Microseconds():
 			add("circuit breaker open since %s, tries again at %s", when(s.Open), f.moment(instant(s.Open).Add(b.open)))
+		case len(s.Probe) > 0:
+			add("circuit breaker half-open since %s, its probe %s is under way", f.moment(instant(s.Open).Add(b.open)), s.Probe[0])
 		case s.Open != 0:
-			add("circuit breaker half-open since %s", f.moment(instant(s.Open).Add(b.open)))
+			add("circuit breaker half-open since %s, the next firing is its probe", f.moment(instant(s.Open).Add(b.open)))
 		case len(s.Failures) > 0:
 			add("%d of %d failures within %s", len(within(s.Failures, now, b.within)), b.failures, Span(b.within))
 		}
@@ -120,7 +132,7 @@ func (f *Form) Summary(raw json.RawMessage, at time.Time) []string {
 		add("cooldown until %s", f.moment(instant(s.Cool).Add(f.cooldown)))
 	}
 	if n := len(s.Running); n > 0 && f.most > 0 {
-		add("%d of %d executions at once, when last looked", n, f.most)
+		add("%d of %d executions at once, the oldest is %s", n, f.most, s.Running[0].ID)
 	}
 	if f.budget != nil {
 		if n := len(within(s.Budget, now, f.budget.within)); n > 0 {

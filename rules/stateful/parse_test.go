@@ -126,7 +126,7 @@ func FuzzParse(f *testing.F) {
 				if st.Body != nil && !json.Valid(st.Body) {
 					t.Fatalf("state %s is %q", names[k], st.Body)
 				}
-				form.Summary(st.Body, in.At)
+				form.Summary(st.Body, in.At, nil)
 				form.Waking(names[k], st.Body)
 			}
 		}

@@ -256,6 +256,19 @@ guard: {breaker: {failures: 2, within: 10m, open: 5m}}`, []step{
 			{9 * minute, "own", "", map[string]stateful.End{"x5": {At: t0.Add(8*minute + second)}}, "fires"},
 			{9 * minute, "own", "", nil, "fires"},
 		}},
+		"a breaker opens by failures that are heard of late": {`
+guard: {breaker: {failures: 2, within: 1m, open: 10m}}`, []step{
+			{0, "own", "", nil, "fires"}, {30 * second, "own", "", nil, "fires"},
+			{5 * minute, "own", "", map[string]stateful.End{"x0": {At: t0.Add(second), Failed: true}, "x1": {At: t0.Add(31 * second), Failed: true}},
+				"suppressed circuit breaker open since 2026-01-05T09:00:31Z after 2 failures within 1m; tries again at 2026-01-05T09:10:31Z"},
+			{5*minute + second, "", "", nil, "noted the circuit breaker opened at 2026-01-05T09:00:31Z"},
+			{11 * minute, "own", "", nil, "fires probe"},
+		}},
+		"failures that are too far apart open nothing, however late they are heard of": {`
+guard: {breaker: {failures: 2, within: 1m, open: 10m}}`, []step{
+			{0, "own", "", nil, "fires"}, {2 * minute, "own", "", nil, "fires"},
+			{5 * minute, "own", "", map[string]stateful.End{"x0": {At: t0.Add(second), Failed: true}, "x1": {At: t0.Add(121 * second), Failed: true}}, "fires"},
+		}},
 		"a probe that fails opens the breaker anew": {`
 guard: {breaker: {failures: 1, within: 10m, open: 5m}}`, []step{
 			{0, "own", "", nil, "fires"},
