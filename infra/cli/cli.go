@@ -179,7 +179,7 @@ func (a *app) root() *cobra.Command {
 	f.StringVar(&a.timeForm, "time-format", "relative", "times in tables: relative, iso, raw")
 	f.BoolVarP(&a.quiet, "quiet", "q", false, "print data and errors only")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return flagError(c, err) })
-	root.AddCommand(a.upCommand(), a.workerCommand(), a.lambdaCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(),
+	root.AddCommand(a.upCommand(), a.workerCommand(), a.lambdaCommand(), a.demoCommand(), a.runCommand(), a.eventCommand(), a.executionCommand(), a.ruleCommand(), a.actionCommand(), a.triggerCommand(),
 		a.packCommand(), a.policyCommand(), a.workflowCommand(), a.inquiryCommand(), a.timerCommand(), a.keyCommand(), a.storeCommand(), a.authCommand(), a.statusCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = false
 	for _, c := range root.Commands() {
