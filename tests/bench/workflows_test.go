@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,23 @@ type row struct {
 	disk     float64       // bytes a workflow
 	memory   int64
 	others   float64 // share of the machine that others used
+
+	// What else hayate counts: commits of its store, and what it allocates, a step.
+	commits, allocs, bytes float64
+}
+
+// counted is what the process and the store of an engine have counted so far.
+type counted struct{ commits, allocs, bytes float64 }
+
+func (e *engine) counted(t *testing.T) counted {
+	t.Helper()
+	st, err := e.store.Stats(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return counted{float64(st.Commits), float64(m.Mallocs), float64(m.TotalAlloc)}
 }
 
 // warmUp is how long a loop runs before it is measured.
@@ -83,18 +101,21 @@ func drive(t *testing.T, e *engine, w *workload, clients int, window time.Durati
 	time.Sleep(time.Until(from))
 	begun, steps, cpu, disk := time.Now(), e.steps.n.Load(), ownCPU(t), diskUse(t, e.dir)
 	busy, all := machine(t)
+	first := e.counted(t)
 	time.Sleep(time.Until(to))
 	n := float64(e.steps.n.Load() - steps)
 	passed := time.Since(begun)
 	cpu = ownCPU(t) - cpu
 	disk = diskUse(t, e.dir) - disk
 	busyEnd, allEnd := machine(t)
+	last := e.counted(t)
 	cancel() // long workflows are not waited for
 	group.Wait()
 	r := row{w: w, clients: clients, rate: n / passed.Seconds(), memory: ownMemory(t)}
 	if n > 0 {
 		r.cpu = time.Duration(float64(cpu) / n)
 		r.disk = float64(disk) / n * float64(w.steps)
+		r.commits, r.allocs, r.bytes = (last.commits-first.commits)/n, (last.allocs-first.allocs)/n, (last.bytes-first.bytes)/n
 	}
 	if all != allEnd {
 		r.others = max(0, (float64(busyEnd-busy)-cpu.Seconds()*100)/float64(allEnd-all))
@@ -154,7 +175,8 @@ func own(t *testing.T, w *workload, clients int, asEvent bool) (r row) {
 		if asEvent {
 			r.engine = "hayate, event and action"
 		}
-		t.Logf("%s: %.0f steps/s, %v of CPU a step, %.0f B a workflow, others use %.0f %%", r.engine, r.rate, r.cpu, r.disk, 100*r.others)
+		t.Logf("%s: %.0f steps/s, %v of CPU a step, %.3f commits, %.0f allocations of %.0f B, %.0f B a workflow, others use %.0f %%",
+			r.engine, r.rate, r.cpu, r.commits, r.allocs, r.bytes, r.disk, 100*r.others)
 	})
 	return r
 }
