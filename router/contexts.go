@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"strconv"
 
 	"github.com/hayate-run/hayate"
@@ -16,29 +17,39 @@ import (
 // member returns the value of a member of a JSON object, or nil where there is
 // none. Names with escapes are not found.
 func member(object []byte, name string) json.RawMessage {
-	i := space(object, 0)
-	if i >= len(object) || object[i] != '{' {
-		return nil
-	}
 	var found json.RawMessage
-	for i++; ; i++ {
-		if i = space(object, i); i >= len(object) || object[i] != '"' {
-			return found
+	for n, v := range eachMember(object) {
+		if string(n) == name {
+			found = v // of names that repeat, the last counts
 		}
-		end := skip(object, i)
-		is := end-i == len(name)+2 && string(object[i+1:end-1]) == name
-		if i = space(object, end); i >= len(object) || object[i] != ':' {
-			return nil
+	}
+	return found
+}
+
+// eachMember yields the members of a JSON object as they are written, names without
+// their quotes. It ends where the text is none.
+func eachMember(object []byte) iter.Seq2[[]byte, json.RawMessage] {
+	return func(yield func([]byte, json.RawMessage) bool) {
+		i := space(object, 0)
+		if i >= len(object) || object[i] != '{' {
+			return
 		}
-		i = space(object, i+1)
-		if end = skip(object, i); end > len(object) || end == i {
-			return nil
-		}
-		if is {
-			found = object[i:end:end] // of names that repeat, the last counts
-		}
-		if i = space(object, end); i >= len(object) || object[i] != ',' {
-			return found
+		for i++; ; i++ {
+			if i = space(object, i); i >= len(object) || object[i] != '"' {
+				return
+			}
+			begin, end := i, skip(object, i)
+			if i = space(object, end); i >= len(object) || object[i] != ':' {
+				return
+			}
+			name := object[begin+1 : end-1]
+			i = space(object, i+1)
+			if end = skip(object, i); end > len(object) || end == i || !yield(name, object[i:end:end]) {
+				return
+			}
+			if i = space(object, end); i >= len(object) || object[i] != ',' {
+				return
+			}
 		}
 	}
 }
@@ -158,27 +169,40 @@ func placeOf(x *hayate.Execution) (place, error) {
 		return p, fmt.Errorf("execution %s does not say which task of %s it is: %w", x.ID, x.Parent, hayate.ErrInvalid)
 	}
 	var bad error
-	number := func(name string) int {
-		v := member(raw, name)
-		if v == nil {
-			return 0
-		}
+	number := func(v []byte) int {
 		n, err := strconv.Atoi(string(v))
 		if err != nil {
 			bad = err
 		}
 		return n
 	}
-	p.Run, p.Task = hayate.ExecutionID(text(member(raw, "workflow_execution_id"))), text(member(raw, "task_name"))
-	p.Route, p.Entry, p.Attempt = number("task_route"), number("task_entry"), number("task_attempt")
-	if v := member(raw, "item_id"); v != nil && string(v) != "null" {
-		n := number("item_id")
-		p.Item = &n
+	for name, v := range eachMember(raw) {
+		switch string(name) {
+		case "workflow_execution_id":
+			p.Run = hayate.ExecutionID(text(v))
+		case "task_name":
+			p.Task = text(v)
+		case "task_id":
+			p.TaskID = text(v)
+		case "task_execution_id":
+			p.TaskEx = text(v)
+		case "task_route":
+			p.Route = number(v)
+		case "task_entry":
+			p.Entry = number(v)
+		case "task_attempt":
+			p.Attempt = number(v)
+		case "item_id":
+			p.Item = nil
+			if string(v) != "null" {
+				n := number(v)
+				p.Item = &n
+			}
+		}
 	}
 	if bad != nil {
 		return p, fmt.Errorf("execution %s says wrongly which task of %s it is: %v: %w", x.ID, x.Parent, bad, hayate.ErrInvalid)
 	}
-	p.TaskID, p.TaskEx = text(member(raw, "task_id")), text(member(raw, "task_execution_id"))
 	return p, nil
 }
 
