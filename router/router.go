@@ -129,10 +129,8 @@ type Router struct {
 	rebuild rebuild
 	cat     atomic.Pointer[catalog]
 
-	active activeAttempts
-	// finishers record results; finishing has a place for each.
-	finishers   sync.WaitGroup
-	finishing   chan struct{}
+	active      activeAttempts
+	recorders   recorders
 	runs        runs
 	waiters     waiters
 	definitions definitions
@@ -190,7 +188,7 @@ func New(c Config) (*Router, error) {
 	r.active.init()
 	r.alarm.init()
 	r.rebuild.init()
-	r.finishing = make(chan struct{}, maxFinishing)
+	r.recorders.init()
 	r.nudged = make(chan struct{}, 1)
 	r.timersChanged = make(chan struct{}, 1)
 	cat, err := r.build(Content{}, nil)
@@ -264,6 +262,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	if err := r.Recover(ctx); err != nil {
 		return err
 	}
+	r.recorders.begin()
 	g, gctx := errgroup.WithContext(ctx)
 	for range max(r.cfg.Workers, 0) {
 		g.Go(func() error { return r.work(gctx) })
@@ -283,7 +282,7 @@ func (r *Router) Run(ctx context.Context, drain time.Duration) error {
 	stopping := time.AfterFunc(drain, r.active.stopAll)
 	defer stopping.Stop()
 	err := g.Wait()
-	r.finishers.Wait()
+	r.recorders.end()
 	r.closing.Store(true)
 	if errors.Is(err, context.Canceled) || errors.Is(err, os.ErrClosed) {
 		err = nil

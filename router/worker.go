@@ -188,18 +188,9 @@ func (r *Router) perform(ctx context.Context, act *activeAttempt, x *hayate.Exec
 	})
 }
 
-// maxFinishing bounds the results that are being recorded at once.
-const maxFinishing = 1024
-
 // finish records a result beside the worker, which takes the next task meanwhile:
 // so the results of many attempts share a commit, however few workers there are.
-func (r *Router) finish(record func()) {
-	r.finishing <- struct{}{}
-	r.finishers.Go(func() {
-		record()
-		<-r.finishing
-	})
-}
+func (r *Router) finish(record func()) { r.recorders.do(record) }
 
 // attempt performs the action. The status of its answer is "" when the hold was
 // lost, or when the process stops and the action may be attempted again.
