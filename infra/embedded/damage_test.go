@@ -184,10 +184,10 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 	alter(t, dir, "UPDATE meta SET value=99 WHERE name='format'")
 	_, err := embedded.Open(embedded.Config{Dir: dir})
-	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 5") {
+	if !errors.Is(err, hayate.ErrInvalid) || !strings.Contains(err.Error(), "has format 99, this program knows formats up to 6") {
 		t.Errorf("Open gives %v, want a refusal that names both formats", err)
 	}
-	alter(t, dir, "UPDATE meta SET value=5 WHERE name='format'")
+	alter(t, dir, "UPDATE meta SET value=6 WHERE name='format'")
 	open(t, dir)
 }
 

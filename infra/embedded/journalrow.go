@@ -77,65 +77,67 @@ func (t *tx) journal(b []byte) []byte {
 
 // replay settles the journal that an earlier process left.
 func (w *writer) replay() error {
-	rows, err := w.db.Query("SELECT body FROM journal ORDER BY seq")
+	bodies, err := w.readJournal()
+	for i := 0; err == nil && i < len(bodies); i++ {
+		err = w.pend.read(bodies[i], &w.counts, w.runInTables)
+		w.pend.journal = append(w.pend.journal, journalRow{})
+	}
+	if err == nil {
+		err = w.inTables()
+	}
 	if err != nil {
-		return fmt.Errorf("read the journal: %w", sqlError(err))
-	}
-	defer rows.Close() // rows.Err is asked below
-	for rows.Next() {
-		var body []byte
-		if err := rows.Scan(&body); err != nil {
-			return fmt.Errorf("read the journal: %w", sqlError(err))
-		}
-		if err := w.pend.read(body, &w.counts); err != nil {
-			return fmt.Errorf("read the journal: %w", err)
-		}
-		w.pend.last++
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the journal: %w", sqlError(err))
-	}
-	if err := rows.Close(); err != nil {
-		return fmt.Errorf("read the journal: %w", sqlError(err))
+		return fmt.Errorf("read the journal: %w", err)
 	}
 	if w.pend.empty() {
 		return nil
-	}
-	if err := w.inTables(); err != nil {
-		return fmt.Errorf("read the journal: %w", err)
 	}
 	c := w.counts
 	w.shown.Store(&c)
 	return w.transaction([]*request{{run: settle, done: make(chan struct{})}})
 }
 
-// inTables finds out which pending rows the tables have already.
+// readJournal returns the rows of the journal, the oldest first.
+func (w *writer) readJournal() (bodies [][]byte, err error) {
+	rows, err := w.db.Query("SELECT body FROM journal ORDER BY seq")
+	if err != nil {
+		return nil, sqlError(err)
+	}
+	defer rows.Close() // rows.Err is asked below
+	for rows.Next() {
+		var body []byte
+		if err := rows.Scan(&body); err != nil {
+			return nil, sqlError(err)
+		}
+		bodies = append(bodies, body)
+	}
+	return bodies, sqlError(rows.Err())
+}
+
+// runInTables returns the version of a run in the tables, 0 where they have none.
+func (w *writer) runInTables(id hayate.ExecutionID) (version int64, err error) {
+	err = w.st.runVersion.QueryRow(idBytes(id)).Scan(&version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return version, sqlError(err)
+}
+
+// inTables finds out which pending executions the tables have already.
 func (w *writer) inTables() error {
-	has := func(st *sql.Stmt, id hayate.ExecutionID) (bool, error) {
-		var one int64
-		err := st.QueryRow(idBytes(id)).Scan(&one)
-		if errors.Is(err, sql.ErrNoRows) {
-			return false, nil
-		}
-		return err == nil, sqlError(err)
-	}
 	for id, r := range w.pend.rows {
-		var err error
-		if r.stored, err = has(w.st.hasExecution, id); err != nil {
-			return err
+		var one int64
+		err := w.st.hasExecution.QueryRow(idBytes(id)).Scan(&one)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return sqlError(err)
 		}
-	}
-	for id, r := range w.pend.runs {
-		var err error
-		if r.stored, err = has(w.st.runVersion, id); err != nil {
-			return err
-		}
+		r.stored = err == nil
 	}
 	return nil
 }
 
-// read takes a row of the journal into what is pending.
-func (p *pending) read(body []byte, c *counts) error {
+// read takes a row of the journal into what is pending, without the steps of runs
+// that are at their version or beyond it in the tables.
+func (p *pending) read(body []byte, c *counts, inTables func(hayate.ExecutionID) (int64, error)) error {
 	f := fields{rest: body}
 	for f.next() {
 		var err error
@@ -154,7 +156,12 @@ func (p *pending) read(body []byte, c *counts) error {
 			}
 		case jRun:
 			var r *runRow
+			var stored int64
 			if r, err = readRunRow(f.bytes); err == nil {
+				stored, err = inTables(r.id)
+			}
+			if err == nil && r.version > stored {
+				r.stored = stored > 0
 				if have := p.runs[r.id]; have != nil {
 					r = have.over(r)
 				}

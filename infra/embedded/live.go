@@ -85,10 +85,14 @@ func (l *live) adopt(r *row) {
 // it has written into the tables all that it and others before it have saved.
 func (l *live) settle(t *tx, committed, inTables bool) {
 	var wrote map[hayate.ExecutionID]*row
-	if committed && inTables {
+	var slid []*row
+	switch {
+	case committed && inTables:
 		wrote = t.s.w.pend.rows
+	case committed && t.slid != nil:
+		slid = t.slid.rows
 	}
-	if len(t.rows)+len(wrote) == 0 {
+	if len(t.rows)+len(wrote)+len(slid) == 0 {
 		return
 	}
 	l.mu.Lock()
@@ -122,12 +126,20 @@ func (l *live) settle(t *tx, committed, inTables bool) {
 		l.forget(id, have)
 	}
 	for id := range wrote {
-		if r := l.rows[id]; r != nil {
-			r.pending, r.stored = false, true
-			l.forget(id, r)
-		}
+		l.inTables(id)
+	}
+	for _, r := range slid {
+		l.inTables(r.ID)
 	}
 	l.trim()
+}
+
+// inTables notes that the tables have a row as it was saved last.
+func (l *live) inTables(id hayate.ExecutionID) {
+	if r := l.rows[id]; r != nil {
+		r.pending, r.stored = false, true
+		l.forget(id, r)
+	}
 }
 
 // settled is the row as live keeps it.

@@ -13,15 +13,15 @@ import (
 
 // A commit of the hot kinds (events, executions, runs) writes one row into the
 // table journal, whatever it changed. What the journal holds is also in memory
-// (pending), and is settled into the tables, up to two thousand rows at a time, by one
-// transaction that empties the journal: an execution that began and ended
-// meanwhile is then written once, a run that took many steps as one.
+// (pending). It goes into the tables once somebody wants to read them or nothing is
+// written any more, all of it in one transaction that empties the journal; and where
+// too much waits, a portion of the oldest (slide.go). An execution that began and ended
+// meanwhile is then written once, a run that took many steps as one row.
 const (
-	// maxPending bounds the rows that wait, and pendingBytes their size; beyond
-	// either, the next commit settles them.
-	maxPending   = 2000
-	pendingBytes = 2 << 20
-	// settleDelay is how long they wait at most.
+	// maxPending bounds the rows that wait, and pendingBytes their size.
+	maxPending   = 8192
+	pendingBytes = 8 << 20
+	// settleDelay is for how long nothing must be written before they are settled.
 	settleDelay = 200 * time.Millisecond
 )
 
@@ -81,7 +81,24 @@ type pending struct {
 	runs   map[hayate.ExecutionID]*runRow
 	keys   recentKeys
 	size   int // bytes in the journal
-	last   int64
+	// journal are its rows, the oldest first, and order is what they brought.
+	journal []journalRow
+	order   []brought
+	taken   int64 // how many rows there ever were
+}
+
+// journalRow is a row of the journal.
+type journalRow struct {
+	seq     int64
+	size    int
+	brought int // so many of order
+}
+
+// brought is one thing that a row of the journal holds: just one is set.
+type brought struct {
+	row   *row
+	event *eventRow
+	run   *runRow
 }
 
 // recentKeys are the keys of pending events.
@@ -108,6 +125,17 @@ func (k *recentKeys) add(events []*eventRow) {
 	}
 }
 
+func (k *recentKeys) remove(events []*eventRow) {
+	if len(events) == 0 {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, e := range events {
+		delete(k.m, e.key)
+	}
+}
+
 func (k *recentKeys) clear() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -122,7 +150,7 @@ func (p *pending) init() {
 }
 
 func (p *pending) empty() bool {
-	return p.last == 0 && len(p.rows) == 0 && len(p.events) == 0 && len(p.runs) == 0
+	return len(p.journal) == 0 && len(p.rows) == 0 && len(p.events) == 0 && len(p.runs) == 0
 }
 
 // full says whether the tables should take over what is pending and so many rows more.
@@ -131,25 +159,31 @@ func (p *pending) full(rows, bytes int) bool {
 }
 
 // take keeps what a transaction has written into the journal.
-func (p *pending) take(t *tx, size int) {
+func (p *pending) take(t *tx) {
+	before := len(p.order)
 	for id, r := range t.rows {
 		if r.saved {
 			p.rows[id] = r
+			p.order = append(p.order, brought{row: r})
 		}
 	}
 	for _, e := range t.events {
 		p.events[e.id] = e
+		p.order = append(p.order, brought{event: e})
 	}
 	for id, r := range t.runs {
 		if have := p.runs[id]; have != nil {
 			have.merge(r)
+			r = have
 		} else {
 			p.runs[id] = r
 		}
+		p.order = append(p.order, brought{run: r})
 	}
 	p.keys.add(t.events)
-	p.size += size
-	p.last++
+	p.size += t.journaled
+	p.taken++
+	p.journal = append(p.journal, journalRow{t.journalSeq, t.journaled, len(p.order) - before})
 }
 
 // clear forgets all that the tables have taken over.
@@ -158,7 +192,8 @@ func (p *pending) clear() {
 	clear(p.events)
 	clear(p.runs)
 	p.keys.clear()
-	p.size, p.last = 0, 0
+	clear(p.order)
+	p.size, p.journal, p.order = 0, p.journal[:0], p.order[:0]
 }
 
 // settle writes what is pending into the tables, but for what the transaction

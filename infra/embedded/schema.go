@@ -12,7 +12,7 @@ import (
 
 // format is the version of the layout on disk. migrations[i] leads from format
 // i+1 to i+2; a directory of a newer format is refused.
-const format = 5
+const format = 6
 
 // migration changes the layout by one version, in one transaction with the
 // number that says so.
@@ -23,6 +23,7 @@ var migrations = []migration{
 	adding(timersTable),  // 3: timers remember their last ticks
 	adding(statesTable),  // 4: rules remember
 	adding(gatesTable),   // 5: gates bound how many executions run at once
+	sameLayout,           // 6: the journal may hold steps of runs that the tables have (slide.go)
 }
 
 // adding is a migration that only adds to the layout.
@@ -32,6 +33,9 @@ func adding(sqlText string) migration {
 		return err
 	}
 }
+
+// sameLayout keeps earlier programs from reading what they would misunderstand.
+func sameLayout(*sql.Tx) error { return nil }
 
 // journalTable holds what is committed and not yet in the other tables (pending.go).
 const journalTable = "CREATE TABLE journal(seq INTEGER PRIMARY KEY, body BLOB NOT NULL);"

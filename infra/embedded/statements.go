@@ -28,7 +28,7 @@ type writeStatements struct {
 	begin, commit, rollback, counts *sql.Stmt
 
 	addKey, getKey, addEvent, addExecution, setExecution, getExecution, getEvent *sql.Stmt
-	hasExecution, addExecutions, addJournal, dropJournal                         *sql.Stmt
+	hasExecution, addExecutions, addJournal, dropJournal, cutJournal             *sql.Stmt
 	addRun, setRun, runVersion, addEntries, addLine                              *sql.Stmt
 	putDocument, dropDocument, document, putPair, dropPair                       *sql.Stmt
 	lease, putLease                                                              *sql.Stmt
@@ -58,6 +58,7 @@ func (w *writeStatements) prepare(db *sql.DB) error {
 		"SELECT 1 FROM executions WHERE id=?":                               &w.hasExecution,
 		"INSERT INTO journal(body) VALUES(?)":                               &w.addJournal,
 		"DELETE FROM journal":                                               &w.dropJournal,
+		"DELETE FROM journal WHERE seq<=?":                                  &w.cutJournal,
 		"SELECT " + eventColumns + " FROM events WHERE id=?":                &w.getEvent,
 		"SELECT " + executionColumns + " FROM executions WHERE seq>? AND seq<=? UNION ALL SELECT " + executionColumns + " FROM executions WHERE tree=?": &w.treeExecutions,
 

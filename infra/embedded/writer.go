@@ -326,14 +326,18 @@ func (w *writer) keep(t *tx) {
 			w.due = nil
 		}
 	case t.journaled > 0:
-		w.pend.take(t, t.journaled)
+		if t.slid != nil {
+			w.settled.Add(1) // before the keys are forgotten: see acceptance.known
+			for _, r := range t.slid.runs {
+				w.remember(r.id, r)
+			}
+			w.pend.slide(t.slid)
+		}
+		w.pend.take(t)
 		w.s.live.settle(t, true, false)
 		w.unsettled.Store(true)
 		if w.due == nil {
-			w.due = time.AfterFunc(settleDelay, func() {
-				// A closed store has settled already.
-				_ = w.put(&request{run: settle, done: make(chan struct{})})
-			})
+			w.settleLater()
 		}
 	default:
 		w.s.live.settle(t, true, false)
@@ -391,10 +395,12 @@ type tx struct {
 	settle  bool     // the tables shall have all of it
 	after   []func() // what to do once it is committed
 
-	alone     bool // its one request changes what is in the tables
-	settled   bool // it has written into the tables what was pending
-	early     bool // … before anything of its own
-	journaled int  // bytes that it has written into the journal
+	alone      bool  // its one request changes what is in the tables
+	settled    bool  // it has written into the tables what was pending
+	early      bool  // … before anything of its own
+	slid       *slid // the oldest of it, which it has written into the tables
+	journaled  int   // bytes that it has written into the journal
+	journalSeq int64 // the number of that row
 }
 
 // exec runs a statement that changes something.
@@ -452,7 +458,8 @@ func (t *tx) commit() error {
 	if t.changes == 0 && !t.begun && (!t.settle || p.empty()) {
 		return nil
 	}
-	if t.settle || t.settled || own == 0 && p.empty() || p.full(own, t.size) {
+	full := p.full(own, t.size)
+	if t.settle || t.settled || own == 0 && p.empty() || full && (own > maxPending/2 || t.size > pendingBytes/2) {
 		if err := t.settlePending(); err != nil {
 			return err
 		}
@@ -463,10 +470,19 @@ func (t *tx) commit() error {
 			return err
 		}
 	} else {
+		if full {
+			if err := t.slide(own, t.size); err != nil {
+				return err
+			}
+		}
 		w := t.s.w
 		b := t.journal(w.buf[:0])
 		w.buf = b
-		if _, err := t.statement(t.st.addJournal, b); err != nil {
+		res, err := t.statement(t.st.addJournal, b)
+		if err == nil {
+			t.journalSeq, err = res.LastInsertId()
+		}
+		if err != nil {
 			return fmt.Errorf("write the journal: %w", err)
 		}
 		t.journaled = len(b)
