@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -74,6 +75,8 @@ func hintText(want, got, what string) *Hint {
 		return h(CauseSpace, quote(got), "the event's %s has white space or invisible characters around it", what)
 	case fold(textfold.Case):
 		return h(CauseCase, quote(got), "the %s differs only in upper and lower case", what)
+	case spaced(want) == spaced(got):
+		return h(CauseSpace, quote(got), "the %s has other white space within it, such as a non-breaking space", what)
 	case fold(textfold.NFC):
 		return h(CauseForm, "fold: [nfkc]", "the %s looks the same, but one is written with combining characters", what)
 	case fold(textfold.Width), fold(textfold.NFKC), fold(textfold.Width | textfold.Case), fold(textfold.NFKC | textfold.Case):
@@ -82,6 +85,9 @@ func hintText(want, got, what string) *Hint {
 		return h(CauseForm, "fold: [nfkc, case, width, kana]", "the %s differs only in hiragana, katakana and their width", what)
 	case strings.TrimFunc(textfold.Case.Fold(got), invisible) == strings.TrimFunc(textfold.Case.Fold(want), invisible):
 		return h(CauseSpace, quote(got), "the %s differs only in white space and case", what)
+	}
+	if look(want) == look(got) {
+		return h(CauseForm, quote(got), "the %s looks the same, but has other dashes, quotes or the like", what)
 	}
 	if n := len(want)/4 + 1; len(want) > 2 && distance(want, got, n+1) <= n {
 		return h(CauseSpelling, quote(got), "the %s is nearly the one wanted, perhaps a typo", what)
@@ -137,7 +143,22 @@ func spellings(v any, s string) bool {
 		return b && slices.Contains(yes, strings.ToLower(s)) || !b && slices.Contains(no, strings.ToLower(s))
 	}
 	f, err := value.ParseFloat(s)
-	return err == nil && value.Equal(f, v)
+	return err == nil && value.Equal(f, v) || sexagesimal(s, v)
+}
+
+// sexagesimal says whether a number is what YAML 1.1 makes of a text like 1:30
+// without quotes.
+func sexagesimal(s string, v any) bool {
+	parts := strings.Split(s, ":")
+	total := int64(0)
+	for _, part := range parts {
+		n, err := strconv.ParseUint(part, 10, 16)
+		if err != nil || len(parts) > 3 {
+			return false
+		}
+		total = total*60 + int64(n)
+	}
+	return len(parts) > 1 && value.Equal(total, v)
 }
 
 func isContainer(v any) bool {
@@ -171,6 +192,9 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 	case c.missing:
 		return &Hint{Cause: CauseBroken, Text: "the criterion has no type: it never holds", Fix: "type: equals"}
 	case c.wrong != nil:
+		if h := p.wrongKeyHint(c); h != nil {
+			return h
+		}
 		return &Hint{Cause: CauseError, Text: fmt.Sprintf("the key cannot be read: %v; put names with other characters in quotes: trigger.'a name'", c.wrong)}
 	case c.pattern.reErr != nil:
 		return &Hint{Cause: CauseError, Text: fmt.Sprintf("the pattern is no regular expression: %v", c.pattern.reErr)}
@@ -183,6 +207,11 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 	}
 	if c.op == opExistsValue {
 		pat = nil
+	}
+	if found == nil {
+		if h := absenceHint(c); h != nil {
+			return h
+		}
 	}
 	if found == nil && c.op != opMissingValue && !p.ev.inItem && (c.root != "" && c.root != "trigger" || c.strays("trigger")) {
 		if h := p.rootHint(c); h != nil {
@@ -202,6 +231,9 @@ func (p *explainer) criterionHint(c *criterion, found any, err error) *Hint {
 		if h := p.searchHint(c, found); h != nil {
 			return h
 		}
+	}
+	if h := misuseHint(c, found, pat, err); h != nil {
+		return h
 	}
 	if h := operandHint(c, found, pat); h != nil {
 		return h
@@ -388,6 +420,9 @@ func textHint(c *criterion, want, got string) *Hint {
 			tries = append(tries, try{opRegex, "regex", c.name + " takes a regular expression literally"})
 		}
 	case opMatchWildcard:
+		if fnmatch(textfold.Case.Fold(want), textfold.Case.Fold(got)) {
+			return &Hint{Cause: CauseCase, Text: "it would hold without regard to case, which a wildcard has: write an iregex"}
+		}
 		tries = []try{{opHas, "contains", "a wildcard must fit the whole value"}, {opRegex, "regex", "the pattern is a regular expression, not a wildcard"}}
 	}
 	for _, t := range tries {
@@ -497,6 +532,11 @@ func alternativeHint(a *alternative, found any) *Hint {
 		if g, ok := found.(string); ok && strings.Contains(a.text, "*") && fnmatch(a.text, g) {
 			return &Hint{Cause: CauseOperator, Text: "a plain string takes * literally", Fix: `{"wildcard": ` + quote(a.text) + "}"}
 		}
+		if text, ok := w.(string); ok {
+			if g, ok := found.(string); ok && len(text) > 2 && strings.HasPrefix(g, text) && strings.TrimFunc(g, invisible) != text {
+				return &Hint{Cause: CauseOperator, Text: "the value begins with it, and is longer", Fix: `{"prefix": ` + quote(text) + "}"}
+			}
+		}
 		h := hintValues(w, found)
 		if h != nil && strings.HasPrefix(h.Fix, "pattern: ") {
 			h.Fix = "[" + strings.TrimPrefix(h.Fix, "pattern: ") + "]"
@@ -514,6 +554,13 @@ func alternativeHint(a *alternative, found any) *Hint {
 				return &Hint{Cause: CauseType, Text: "numeric compares numbers, and the event has a string"}
 			}
 		}
+		if n, err := value.ParseFloat(string(encode(found))); err == nil && value.IsNumber(found) && (a.loOpen && n == a.lo || a.hiOpen && n == a.hi) {
+			return &Hint{Cause: CauseOperator, Text: "the value is the bound itself, which < and > leave out; <= and >= take it in"}
+		}
+	case opCIDR:
+		if isText {
+			return addressHint(g)
+		}
 	case opPrefix, opSuffix, opWildcard, opContains:
 		if !isText {
 			return &Hint{Cause: CauseType, Text: opNames[a.op] + " applies to strings, and the event has a " + kindName(found)}
@@ -524,6 +571,9 @@ func alternativeHint(a *alternative, found any) *Hint {
 		}
 		folded := *a
 		folded.text = foldText(a.text)
+		if a.op == opWildcard && glob(foldWildcard(a.text), bytesOf(foldText(g))) {
+			return &Hint{Cause: CauseCase, Text: "it would hold without regard to case, which a wildcard has"}
+		}
 		if a.op != opWildcard && v.textHolds(&folded, bytesOf(foldText(g))) {
 			return &Hint{Cause: CauseCase, Text: "it would hold without regard to case",
 				Fix: `{"` + opNames[a.op] + `": {"equals-ignore-case": ` + quote(a.text) + "}}"}

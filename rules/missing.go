@@ -26,6 +26,11 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 	if err != nil {
 		return &Hint{Cause: CauseError, Text: err.Error()}
 	}
+	if rest, ok := strings.CutPrefix(strings.SplitN(key, "#", 2)[0], "trigger."); ok && complex {
+		if h := nestedHint(data, "trigger.", stepsOf(rest)); h != nil {
+			return h
+		}
+	}
 	if complex || len(names) == 0 {
 		return &Hint{Cause: CauseMissing, Text: "the event has nothing there"}
 	}
@@ -48,8 +53,14 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 		}
 		at, rest = next, rest[1:]
 	}
+	if m, ok := at.(*value.Map); ok && len(rest) == 0 && m.Len() > 0 {
+		return &Hint{Cause: CauseList, Text: "the field is an object, and a pattern asks for values; name one of its members: " + strings.Join(memberNames(m), ", ")}
+	}
 	if len(rest) == 0 {
-		return &Hint{Cause: CauseMissing, Text: "the field is null"}
+		return &Hint{Cause: CauseMissing, Text: "the field is null or empty"}
+	}
+	if h := nestedHint(data, prefix, namesAsSteps(names)); h != nil {
+		return h
 	}
 	h := misspelt(at, names, rest, prefix)
 	if h != nil && !h.guess {
