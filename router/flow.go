@@ -370,6 +370,13 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 			}
 		case workflows.Finish:
 			result, status := boundedResult(s.overdueResult(workflowResult(s.x.Runner, c)), c.Status)
+			if s.x.Runner == workflows.Mistral {
+				known, err := s.secrets(ctx)
+				if err != nil {
+					return err
+				}
+				result = hideInputs(result, known)
+			}
 			s.x.Result = result
 			s.ended = true
 			if err := s.move(status); err != nil {

@@ -3,8 +3,11 @@ package router
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/router/render"
 	"github.com/hayate-run/hayate/workflows"
 )
 
@@ -44,4 +47,62 @@ func workflowResult(runner string, c *workflows.Command) json.RawMessage {
 		return errorResult("the workflow's output is not JSON: " + err.Error())
 	}
 	return b
+}
+
+// hideInputs masks secrets in what the result of a Mistral workflow shows of its tasks'
+// inputs. Variables that the workflow publishes on purpose stay what they are.
+func hideInputs(result json.RawMessage, secrets []string) json.RawMessage {
+	if len(secrets) == 0 {
+		return result
+	}
+	v, err := value.Decode(result)
+	all, ok := v.(*value.Map)
+	if err != nil || !ok {
+		return result
+	}
+	list, _ := all.Str("tasks")
+	tasks, _ := list.(value.List)
+	for _, t := range tasks {
+		m, ok := t.(*value.Map)
+		if !ok {
+			continue
+		}
+		if in, ok := m.Str("input"); ok {
+			m.Set("input", masked(in, secrets))
+		}
+	}
+	out, err := value.Encode(all)
+	if err != nil {
+		return result
+	}
+	return out
+}
+
+// masked is a value with the secrets in its texts masked.
+func masked(v any, secrets []string) any {
+	switch v := v.(type) {
+	case string:
+		for _, s := range secrets {
+			if v == s {
+				return render.Mask
+			}
+			if len(s) >= minSealed {
+				v = strings.ReplaceAll(v, s, render.Mask)
+			}
+		}
+		return v
+	case value.List:
+		out := make(value.List, len(v))
+		for i, x := range v {
+			out[i] = masked(x, secrets)
+		}
+		return out
+	case *value.Map:
+		out := value.NewMap(v.Len())
+		for k, x := range v.All() {
+			out.Set(k, masked(x, secrets))
+		}
+		return out
+	}
+	return v
 }

@@ -121,6 +121,10 @@ func TestASecretOfARunIsSealedInTheStore(t *testing.T) {
 					t.Fatalf("the run is %s with %s, %v", x.Status, x.Result, err)
 				}
 				inClear(t, store, x.ID, pw, token)
+				var shown struct{ Tasks []struct{ Input json.RawMessage } }
+				if err := json.Unmarshal(x.Result, &shown); err != nil || strings.Contains(inputs(shown.Tasks), "hunter") {
+					t.Errorf("its result shows the inputs %s, %v", x.Result, err)
+				}
 				var last struct{ Text, Other string }
 				if err := json.Unmarshal([]byte(seen[len(seen)-1]), &last); err != nil || last.Text != pw || k.runner == "orquesta" && last.Other != token {
 					t.Errorf("the last task got %+v, %v", last, err)
@@ -128,6 +132,14 @@ func TestASecretOfARunIsSealedInTheStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+func inputs(tasks []struct{ Input json.RawMessage }) string {
+	var b strings.Builder
+	for _, t := range tasks {
+		b.Write(t.Input)
+	}
+	return b.String()
 }
 
 // inClear fails the test where one of the secrets stands in what is stored of a run or
