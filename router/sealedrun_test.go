@@ -121,7 +121,9 @@ func TestASecretOfARunIsSealedInTheStore(t *testing.T) {
 					t.Fatalf("the run is %s with %s, %v", x.Status, x.Result, err)
 				}
 				inClear(t, store, x.ID, pw, token)
-				var shown struct{ Tasks []struct{ Input json.RawMessage } }
+				var shown struct {
+					Tasks []struct{ Input json.RawMessage }
+				}
 				if err := json.Unmarshal(x.Result, &shown); err != nil || strings.Contains(inputs(shown.Tasks), "hunter") {
 					t.Errorf("its result shows the inputs %s, %v", x.Result, err)
 				}
