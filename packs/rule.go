@@ -20,6 +20,9 @@ var operators = []string{
 	"inside", "in", "ninside", "nin", "search",
 }
 
+// criterionKeys are those of a criterion: StackStorm's, and the foldings.
+var criterionKeys = []string{"type", "pattern", "condition", "fold"}
+
 func (r *reader) readRule(n *yamldoc.Node) {
 	fine := r.check(n, r.shapes.rule, "the rule")
 	p := r.pack
@@ -156,8 +159,8 @@ func (r *reader) checkCriteria(criteria *yamldoc.Node, what string) {
 			r.errorf(c, "missing-key", "the criterion for the %s %q lacks the key %q", what, e.Name(), "pattern")
 		}
 		for _, k := range c.Entries() {
-			if !contains([]string{"type", "pattern", "condition"}, k.Name()) {
-				r.warnf(k.Key, "unknown-key", "unknown key %q in a criterion%s", k.Name(), yamldoc.Suggest(k.Name(), []string{"type", "pattern", "condition"}))
+			if !contains(criterionKeys, k.Name()) {
+				r.warnf(k.Key, "unknown-key", "unknown key %q in a criterion%s", k.Name(), yamldoc.Suggest(k.Name(), criterionKeys))
 			}
 		}
 	}

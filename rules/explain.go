@@ -438,10 +438,31 @@ func (p *explainer) filterHint(f *filter) *Hint {
 				try(p.filterHint(&f.of[i]))
 			}
 		}
+	case filterNot:
+		if ok, failed := f.of[0].eval(&p.v); ok && !failed {
+			try(&Hint{Cause: CauseValue, Text: "what must not hold does"})
+		} else {
+			try(p.filterHint(&f.of[0]))
+		}
 	case filterSQL:
 		return p.filterHint(f.lowered)
 	}
 	return best
+}
+
+// attributesOf are the values of the attributes that a filter looks at; nil for an
+// expression, which shows its own.
+func (p *explainer) attributesOf(f *filter, into *value.Map) {
+	for i := range f.preds {
+		if at := f.preds[i].path; at != noPath {
+			if vals := p.values(at); len(vals) > 0 {
+				into.Set(p.v.w.attrs[at.index()], vals[0])
+			}
+		}
+	}
+	for i := range f.of {
+		p.attributesOf(&f.of[i], into)
+	}
 }
 
 func (p *explainer) filters(f *filter) {
@@ -475,6 +496,12 @@ func (p *explainer) filters(f *filter) {
 		}
 		if c.Verdict != Holds && c.Hint == nil {
 			c.Hint = p.filterHint(x)
+		}
+		if x.kind != filterSQL {
+			seen := new(value.Map)
+			if p.attributesOf(x, seen); seen.Len() > 0 {
+				c.Found = encode(seen)
+			}
 		}
 		p.x.add(c)
 	}

@@ -77,6 +77,16 @@ func TestExplainOfFurtherMistakes(t *testing.T) {
 	}
 }
 
+// What a filter that is no single condition looked at is shown.
+func TestExplainShowsWhatFiltersFound(t *testing.T) {
+	r := hayate.Rule{Pack: "p", Name: "r", Enabled: true, Filters: json.RawMessage(`[{"not":{"exact":{"source":"/s"}}},{"any":[{"prefix":{"subject":"w"}},{"exact":{"id":"2"}}]}]`)}
+	xs, _ := rules.ExplainAll([]hayate.Rule{r}, &hayate.Event{ID: "1", Source: "/s", Type: "t"}, nil)
+	c := xs[0].Conditions
+	if len(c) != 2 || string(c[0].Found) != `{"source":"/s"}` || c[0].Hint == nil || c[0].Hint.Text != "what must not hold does" || string(c[1].Found) != `{"id":"1"}` {
+		t.Errorf("got %s", asJSON(t, c))
+	}
+}
+
 // mended is a criterion with the type and the pattern that a fix says; "" where it
 // says something else.
 func mended(t *testing.T, dialect, mistake, fix string) string {

@@ -78,7 +78,11 @@ func (p *explainer) missingHint(complex bool, key string, names []string, want a
 	what := "the event has no " + prefix + strings.Join(names, ".")
 	if m, ok := at.(*value.Map); ok && m.Len() > 0 {
 		done := names[:len(names)-len(rest)]
-		what += fmt.Sprintf("; %s has %s", strings.TrimSuffix(prefix+strings.Join(append(slices.Clone(done), ""), "."), "."), strings.Join(memberNames(m), ", "))
+		where := strings.TrimSuffix(prefix+strings.Join(append(slices.Clone(done), ""), "."), ".")
+		if where == "" {
+			where = "its data"
+		}
+		what += fmt.Sprintf("; %s has %s", where, strings.Join(memberNames(m), ", "))
 	}
 	return &Hint{Cause: CauseMissing, Text: what}
 }

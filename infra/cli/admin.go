@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -201,11 +202,20 @@ func (a *app) createToken(ctx context.Context, user, note string, ttl time.Durat
 }
 
 func mustJSON(v any) []byte {
-	b, err := json.Marshal(v)
+	b, err := plainJSON(v)
 	if err != nil {
 		panic(err) // maps of plain values
 	}
 	return b
+}
+
+// plainJSON encodes a value with <, > and & as they are, for people to read.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func (a *app) statusCommand() *cobra.Command {

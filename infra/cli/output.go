@@ -299,7 +299,7 @@ func text(o object, path string) string {
 			return words
 		}
 	}
-	b, err := json.Marshal(v)
+	b, err := plainJSON(v)
 	if err != nil {
 		return ""
 	}

@@ -136,7 +136,7 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any) {
 	if w.Header().Get("Content-Type") == "" {
 		w.Header().Set("Content-Type", "application/json")
 	}
-	b, err := json.Marshal(v)
+	b, err := plainJSON(v)
 	if err != nil {
 		s.Log.Error("encode answer", "err", err)
 		status, b = http.StatusInternalServerError, []byte(`{"faultstring":"Internal Server Error"}`)
@@ -145,6 +145,16 @@ func (s *Server) answer(w http.ResponseWriter, status int, v any) {
 	if _, err := w.Write(append(b, '\n')); err != nil {
 		s.Log.Debug("answer not delivered", "err", err) // the caller has gone away
 	}
+}
+
+// plainJSON encodes a value with <, > and & as they are: answers are no part of a
+// page, and people read them.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // decode reads a JSON object from the body; an empty body is an empty object.

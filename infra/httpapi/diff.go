@@ -65,6 +65,7 @@ func (s *Server) diffRules(w http.ResponseWriter, r *http.Request) error {
 	}
 	begun, told := false, 0
 	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
 	line := func(v any) error {
 		if !begun {
 			w.Header().Set("Content-Type", "application/x-ndjson")

@@ -144,7 +144,7 @@ func attributes(vs []string) []string {
 // project cuts objects to the included attributes (dotted names lead inward; id
 // and ref always stay), or takes the excluded ones away.
 func project(items any, include, exclude []string) ([]map[string]json.RawMessage, error) {
-	b, err := json.Marshal(items)
+	b, err := plainJSON(items)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func copyAttribute(to, from map[string]json.RawMessage, path []string) error {
 	if err := copyAttribute(have, inner, path[1:]); err != nil {
 		return err
 	}
-	b, err := json.Marshal(have)
+	b, err := plainJSON(have)
 	to[path[0]] = b
 	return err
 }

@@ -21,6 +21,20 @@ func TestCheckTellsAMistakeOnce(t *testing.T) {
 	wantFindings(t, checkShop(fsys), want)
 }
 
+// Foldings are no unknown key, and a rule without a name is the same as no other.
+func TestCheckOfWhatIsNotOfStackStorm(t *testing.T) {
+	t.Parallel()
+	wantFindings(t, checkShop(fstest.MapFS{
+		"shop/pack.yaml":    file(packYAML),
+		"shop/rules/a.yaml": file("name: a\ntrigger: {type: x}\ncriteria: {trigger.a: {type: equals, pattern: ｻｰﾊﾞ, fold: [nfkc], folt: 1}}\naction: {ref: core.noop}\n"),
+		"shop/rules/b.yaml": file("name: off\ntrigger: {type: y}\naction: {ref: core.noop}\n"),
+		"shop/rules/c.yaml": file("name: c\ntrigger: {type: y}\naction: {ref: core.noop}\n"),
+	}), []string{
+		`shop/rules/a.yaml:3:67: warning: unknown key "folt" in a criterion, did you mean "fold"?`,
+		`shop/rules/b.yaml:1:7: "name" is a boolean, expected text`,
+	})
+}
+
 // What registers and does nothing, or something else than is written, is told.
 func TestCheckFindsWhatNeverHappens(t *testing.T) {
 	t.Parallel()

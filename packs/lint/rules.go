@@ -115,7 +115,9 @@ func (l *linter) conditions(given []Pack) {
 		}
 		for _, list := range [][]hayate.Rule{p.Pack.Refused.Rules, p.Rules} {
 			for k := range list {
-				homes[list[k].Ref()] = home{p, &list[k]}
+				if list[k].Name != "" { // reading the file found that it has none
+					homes[list[k].Ref()] = home{p, &list[k]}
+				}
 			}
 		}
 	}
@@ -168,13 +170,17 @@ func Compile(p *Pack) (good []hayate.Rule, found []packs.Diagnostic) {
 	return good, found
 }
 
-// said tells whether reading the file found an error at the same place already.
+// said tells whether reading the file found an error at the same place already: at
+// the value that way leads to, or at its key.
 func (l *linter) said(file string, way []string, s yamldoc.Severity) bool {
-	n := place(l.p.Documents[file], way)
-	name := l.p.path(file)
-	at := follow(l.p.Documents[file], way)
+	doc, name := l.p.Documents[file], l.p.path(file)
+	at := []*yamldoc.Node{place(doc, way), follow(doc, way)}
+	if n := len(way); n > 0 {
+		key, _ := follow(doc, way[:n-1]).Lookup(way[n-1])
+		at = append(at, key)
+	}
 	return slices.ContainsFunc(l.p.Found, func(d packs.Diagnostic) bool {
 		return d.File == name && d.Severity <= s &&
-			(d.Line == n.Line() && d.Column == n.Column() || at != nil && d.Line == at.Line() && d.Column == at.Column())
+			slices.ContainsFunc(at, func(n *yamldoc.Node) bool { return n != nil && d.Line == n.Line() && d.Column == n.Column() })
 	})
 }
