@@ -77,16 +77,33 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 	if x.Parameters, err = b.plan.Seal(params, scope.Private, r.secrets.Seal); err != nil {
 		return hayate.Execution{}, fmt.Errorf("start %s: seal parameters: %w", s.Action, err)
 	}
-	ctx = context.WithoutCancel(ctx) // what is stored is dispatched
-	if err := r.store.Commit(ctx, Change{Insert: []hayate.Execution{x}}); err != nil {
+	if err := r.request(context.WithoutCancel(ctx), &x); err != nil { // what is stored is dispatched
 		return hayate.Execution{}, fmt.Errorf("start %s: %w", s.Action, err)
 	}
-	r.log.Info("execution requested", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
-	r.dispatch(ctx, []hayate.Execution{x})
 	if renderErr != nil {
 		return x, fmt.Errorf("start %s: %w", s.Action, renderErr)
 	}
 	return x, nil
+}
+
+// request stores a new execution and hands it to the queue, or begins it at once.
+func (r *Router) request(ctx context.Context, x *hayate.Execution) error {
+	begun := false
+	var err error
+	if r.beginsAtOnce(x) {
+		begun, err = r.beginAtOnce(ctx, x)
+	}
+	if !begun && err == nil {
+		err = r.store.Commit(ctx, Change{Insert: []hayate.Execution{*x}})
+	}
+	if err != nil {
+		return err
+	}
+	r.log.Info("execution requested", "execution_id", x.ID, "action", x.Action, "trace", x.Trace)
+	if !begun {
+		r.dispatch(ctx, []hayate.Execution{*x})
+	}
+	return nil
 }
 
 func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Execution {

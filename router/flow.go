@@ -39,12 +39,14 @@ type liveRun struct {
 	// What follows belongs to the one who set busy.
 	x       hayate.Execution // the workflow's execution, as stored
 	def     *workflows.Definition
-	run     *workflows.Run  // nil: to be loaded
-	version int64           // of the stored run; 0: not created
-	head    json.RawMessage // of the stored run
-	own     ownState
-	seed    map[string]json.RawMessage // entries that a run begins with which continues another
-	timer   *time.Timer
+	run     *workflows.Run // nil: to be loaded
+	version int64          // of the stored run; 0: not created
+	// unstored says that not even the execution is stored: the first step does that.
+	unstored bool
+	head     json.RawMessage // of the stored run
+	own      ownState
+	seed     map[string]json.RawMessage // entries that a run begins with which continues another
+	timer    *time.Timer
 	// secrets are the secret texts that it knows: what of them is given to a task is
 	// private there, and what of its own state holds one is stored sealed. nil: not read.
 	secrets *[]string
@@ -147,27 +149,33 @@ func (r *Router) tell(ctx context.Context, id hayate.ExecutionID, t *told) error
 
 // lead steps a run until no fact is left, then does what the steps ask of others.
 func (r *Router) lead(ctx context.Context, lr *liveRun) {
-	for {
-		lr.mu.Lock()
-		batch := lr.queue
-		lr.queue = nil
-		if len(batch) == 0 {
-			lr.busy = false
-			over := lr.run == nil || lr.run.Status().Completed()
-			after := lr.after
-			lr.after = nil
-			lr.mu.Unlock()
-			if over || r.runs.full() {
-				r.runs.drop(lr)
-			}
-			for _, f := range after {
-				f(ctx)
-			}
-			return
-		}
+	for r.round(ctx, lr) {
+	}
+}
+
+// round steps a run by the facts that wait. Where there are none it gives the run up,
+// does what its steps ask of others, and returns false.
+func (r *Router) round(ctx context.Context, lr *liveRun) bool {
+	lr.mu.Lock()
+	batch := lr.queue
+	lr.queue = nil
+	if len(batch) > 0 {
 		lr.mu.Unlock()
 		r.advance(ctx, lr, batch)
+		return true
 	}
+	lr.busy = false
+	over := lr.run == nil || lr.run.Status().Completed()
+	after := lr.after
+	lr.after = nil
+	lr.mu.Unlock()
+	if over || r.runs.full() {
+		r.runs.drop(lr)
+	}
+	for _, f := range after {
+		f(ctx)
+	}
+	return false
 }
 
 // advance steps a run by a batch of facts, in one commit where that works, else
@@ -454,6 +462,11 @@ func (s *step) commit(ctx context.Context) error {
 	}
 	if moved {
 		s.x.Worker, s.x.LeaseUntil = "", time.Time{}
+	}
+	switch {
+	case lr.unstored:
+		s.change.Insert = append([]hayate.Execution{s.x}, s.change.Insert...)
+	case moved:
 		s.change.Update = append(s.change.Update, s.x)
 	}
 	if s.change.Run == nil && len(s.change.Update)+len(s.change.Complete)+len(s.change.Told)+len(s.change.Insert) == 0 {
@@ -462,9 +475,10 @@ func (s *step) commit(ctx context.Context) error {
 	if err := s.r.store.Commit(ctx, s.change); err != nil {
 		return fmt.Errorf("step run %s: %w", lr.id, err)
 	}
-	if moved {
+	if moved && !lr.unstored {
 		s.x.Version++
 	}
+	lr.unstored = false
 	if s.change.Run != nil {
 		lr.version++
 	}
@@ -483,7 +497,7 @@ func (s *step) commit(ctx context.Context) error {
 // aftermath does what a committed step asks for.
 func (s *step) aftermath(ctx context.Context, moved bool, fresh *owed) {
 	r, lr := s.r, s.lr
-	r.dispatch(ctx, s.change.Insert)
+	r.dispatch(ctx, s.change.Insert) // not its own, which runs by now
 	if len(s.failedAt) > 0 {
 		lr.mu.Lock()
 		lr.queue = append(lr.queue, s.failedAt...)

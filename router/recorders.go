@@ -22,7 +22,7 @@ type recorders struct {
 	stopped bool
 }
 
-func (rs *recorders) init() { rs.places = make(chan struct{}, maxFinishing) }
+func (rs *recorders) init() { rs.places, rs.stopped = make(chan struct{}, maxFinishing), true }
 
 // begin takes results again after an end.
 func (rs *recorders) begin() {
@@ -35,14 +35,36 @@ func (rs *recorders) begin() {
 func (rs *recorders) do(record func()) {
 	rs.places <- struct{}{}
 	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.hand(record)
+}
+
+// try is do where there is a place at once, and nobody has ended it; else it returns
+// false, and the caller does it.
+func (rs *recorders) try(record func()) bool {
+	select {
+	case rs.places <- struct{}{}:
+	default:
+		return false
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if rs.stopped {
+		<-rs.places
+		return false
+	}
+	rs.hand(record)
+	return true
+}
+
+// hand gives record to the goroutine that became idle last, or to a new one.
+func (rs *recorders) hand(record func()) {
 	if n := len(rs.idle); n > 0 {
 		next := rs.idle[n-1]
 		rs.idle = rs.idle[:n-1]
-		rs.mu.Unlock()
-		next <- record
+		next <- record // has room for it
 		return
 	}
-	rs.mu.Unlock()
 	rs.all.Go(func() { rs.work(record) })
 }
 

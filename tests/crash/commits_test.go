@@ -79,12 +79,16 @@ name: touch
 enabled: true
 trigger: {type: test.touch}
 action: {ref: core.local, parameters: {cmd: "true"}}
-`})
+`,
+		"actions/one.yaml":           "name: one\nrunner_type: orquesta\nenabled: true\nentry_point: workflows/one.yaml\n",
+		"actions/workflows/one.yaml": "version: 1.0\ntasks:\n  only: {action: core.noop}\n",
+	})
 	return hayatetest.Start(t, hayatetest.Options{Packs: packs})
 }
 
 // TestDurableCommits counts: two commits lead from an event to the end of an
-// action that may be repeated, three where running must be on disk first.
+// action that may be repeated, three where running must be on disk first. A workflow
+// is stored by the commit that begins its first task.
 func TestDurableCommits(t *testing.T) {
 	s := countServer(t)
 	id := 0
@@ -95,19 +99,26 @@ func TestDurableCommits(t *testing.T) {
 			t.Fatalf("execution ended %s: %v", x.Status, x.Result)
 		}
 	}
+	workflow := func(action string) {
+		if x := s.AwaitEnd(t, s.Start(t, action, map[string]any{}), 20*time.Second); x.Status != "succeeded" {
+			t.Fatalf("workflow ended %s: %v", x.Status, x.Result)
+		}
+	}
 	for _, c := range []struct {
-		name, typ string
-		want      int
+		name, of string
+		do       func(string)
+		want     int
 	}{
-		{"an event that leads to core.noop", "test.noop", 2},
-		{"an event that leads to a command", "test.touch", 3},
+		{"an event that leads to core.noop", "test.noop", one, 2},
+		{"an event that leads to a command", "test.touch", one, 3},
+		{"a workflow of one task that may be repeated", "effects.one", workflow, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			one(c.typ) // whatever happens only the first time has happened
+			c.do(c.of) // whatever happens only the first time has happened
 			const events = 10
 			got := syncs(t, s, func() {
 				for range events {
-					one(c.typ)
+					c.do(c.of)
 				}
 			})
 			t.Logf("%d syncs for %d events", got, events)
