@@ -150,7 +150,14 @@ func (s *store) Dispatched(ctx context.Context, ids ...hayate.ExecutionID) error
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for _, id := range ids {
-			s.queued[id] = true
+			// It may have been claimed already: then it is in no queue any more.
+			page, err := s.Store.Executions(ctx, router.Query{IDs: []string{string(id)}, Limit: 1})
+			if err != nil {
+				return err
+			}
+			if len(page.Items) > 0 && page.Items[0].Status.Claimable() {
+				s.queued[id] = true
+			}
 		}
 		return nil
 	})
