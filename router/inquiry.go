@@ -195,18 +195,46 @@ func (s *step) withdraw(ended hayate.Status) {
 	}
 }
 
-// withdraw ends a question that waits for an answer, and those in a workflow below,
-// however deep; any other task stays as it is. A workflow below whose question is
-// withdrawn ends canceled by its own rules.
+// withdraw ends a question that waits for an answer, and cancels a workflow that rests
+// because one waits below it, however deep: to end the question alone would let the
+// workflow go on with what follows it. Any other task stays as it is; a workflow that
+// still has tasks under way is looked at again when it rests.
 func (r *Router) withdraw(ctx context.Context, x *hayate.Execution) error {
-	if isWorkflow(x.Runner) && !x.Status.Completed() {
-		return r.tellChildren(ctx, x.ID, withdrawQuestions)
+	if isWorkflow(x.Runner) {
+		asks, err := r.asks(ctx, x)
+		if err == nil && asks {
+			_, err = r.Cancel(ctx, x.ID, "")
+		}
+		return err
 	}
 	if x.Status != hayate.StatusPending || x.Runner != runnerInquirer {
 		return nil
 	}
 	x.Result = withMember(x.Result, "withdrawn", json.RawMessage(`"the workflow has ended"`))
 	return r.settlePending(ctx, x, hayate.StatusCanceled)
+}
+
+// asks says whether a workflow rests and a question is open below it.
+func (r *Router) asks(ctx context.Context, x *hayate.Execution) (bool, error) {
+	if x.Status != hayate.StatusPaused {
+		return false, nil
+	}
+	p, err := r.store.Executions(ctx, Query{Parent: x.ID, Limit: -1})
+	if err != nil {
+		return false, fmt.Errorf("look for questions of run %s: %w", x.ID, err)
+	}
+	for i := range p.Items {
+		c := &p.Items[i]
+		if c.Runner == runnerInquirer && c.Status == hayate.StatusPending {
+			return true, nil
+		}
+		if isWorkflow(c.Runner) {
+			if found, err := r.asks(ctx, c); found || err != nil {
+				return found, err
+			}
+		}
+	}
+	return false, nil
 }
 
 // asked emits StackStorm's inquiry trigger for a new question, if a rule waits for it.

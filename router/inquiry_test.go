@@ -254,6 +254,9 @@ func TestAQuestionBelowAFailedWorkflowIsWithdrawn(t *testing.T) {
 				if qs, err := w.Inquiries(t.Context(), 10); err != nil || len(qs) != 0 {
 					t.Errorf("questions are open: %v, %v", qs, err)
 				}
+				if p, err := w.Executions(t.Context(), router.Query{Action: "test.note", Limit: -1}); err != nil || len(p.Items) != 0 {
+					t.Errorf("what follows the question ran: %+v, %v", p.Items, err)
+				}
 			})
 		})
 	}
