@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/infra/embedded"
 	"github.com/hayate-run/hayate/infra/memory"
 	"github.com/hayate-run/hayate/router"
 )
@@ -26,7 +27,7 @@ func nested() router.Content {
 // doomed is a store whose process dies right after it has committed a change of
 // one execution to a status: nothing that it does later happens.
 type doomed struct {
-	*memory.Store
+	router.Store
 	mu   sync.Mutex
 	id   hayate.ExecutionID
 	at   hayate.Status
@@ -89,6 +90,21 @@ func (d *doomed) Run(ctx context.Context, id hayate.ExecutionID) (router.Run, er
 	return d.Store.Run(ctx, id)
 }
 
+// openEmbedded is a store on disk, closed when the test ends.
+func openEmbedded(t *testing.T) router.Store {
+	t.Helper()
+	s, err := embedded.Open(embedded.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close the store: %v", err)
+		}
+	})
+	return s
+}
+
 // What a workflow asks of its children, and what it tells its parent, is done by
 // the next process where the one that committed the step died right after it.
 func TestWhatAStepAsksOfOthersOutlivesItsProcess(t *testing.T) {
@@ -113,15 +129,21 @@ func TestWhatAStepAsksOfOthersOutlivesItsProcess(t *testing.T) {
 		_, err := r.Cancel(ctx, id, "operator")
 		return err
 	}
-	for _, s := range []story{
+	stories := []story{
 		{name: "cancel", of: "flow", at: hayate.StatusCanceling, act: cancel, flow: hayate.StatusCanceled, inner: hayate.StatusCanceled},
 		{name: "pause", of: "flow", at: hayate.StatusPausing, act: pause, flow: hayate.StatusPaused, inner: hayate.StatusPaused},
 		{name: "the child is paused", of: "inner", at: hayate.StatusPaused, act: pause, flow: hayate.StatusPaused, inner: hayate.StatusPaused},
 		{name: "resume", of: "flow", at: hayate.StatusRunning, before: pause, act: resume, flow: hayate.StatusSucceeded, inner: hayate.StatusSucceeded},
-	} {
-		t.Run(s.name, func(t *testing.T) {
+	}
+	stores := map[string]func(t *testing.T) router.Store{
+		"memory":   func(*testing.T) router.Store { return memory.New() },
+		"embedded": openEmbedded,
+	}
+	for i := range 2 * len(stories) {
+		s, kind := stories[i/2], []string{"memory", "embedded"}[i%2]
+		t.Run(s.name+" in the store "+kind, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &doomed{Store: memory.New()}
+				store := &doomed{Store: stores[kind](t)}
 				blobs := memory.NewBlobs()
 				fn := funcRunner{"fn", succeed}
 				change := func(c *router.Config) {
