@@ -87,8 +87,10 @@ func stepRouter(ctx context.Context, store *mongo.Store, workers int, file strin
 	if err != nil {
 		return nil, err
 	}
-	c := router.Content{Workflows: map[hayate.Ref][]byte{"steps.flow": []byte(flow)},
-		Actions: []hayate.Action{{Pack: "steps", Name: "flow", Runner: "orquesta", Enabled: true, EntryPoint: "workflows/flow.yaml"}}}
+	c := router.Content{Workflows: map[hayate.Ref][]byte{"steps.flow": []byte(flow), "steps.long": []byte(long), "steps.outer": []byte(outer)}}
+	for name := range c.Workflows {
+		c.Actions = append(c.Actions, hayate.Action{Pack: "steps", Name: name.Name(), Runner: "orquesta", Enabled: true, EntryPoint: "workflows/x.yaml"})
+	}
 	for _, name := range []string{"once", "again"} {
 		c.Actions = append(c.Actions, hayate.Action{Pack: "steps", Name: name, Runner: "append", Enabled: true, Idempotent: name == "again"})
 	}
