@@ -41,8 +41,9 @@ type Difference struct {
 	Event     hayate.EventID `json:"event"`
 	EventType string         `json:"event_type"`
 	At        time.Time      `json:"at"`
-	// Status and Reason are those of the firing that would be, or was; Before is the
-	// status that it had, where that changes.
+	// Status and Reason are those of the firing that would be, or was; of one that
+	// would be held back, Reason says why. Before is the status that it had, where
+	// that changes.
 	Status hayate.FiringStatus `json:"status"`
 	Before hayate.FiringStatus `json:"status_before,omitempty"`
 	Reason string              `json:"reason,omitempty"`
@@ -318,32 +319,47 @@ func (d *differ) compare(rec *EventRecord, was, will []hayate.Firing) error {
 		return &fs[i]
 	}
 	for i := range was {
-		old := &was[i]
-		next := find(will, old.Rule)
-		if next == nil {
-			if err := d.tell(rec, DiffRemoved, old, nil); err != nil {
-				return err
-			}
-			continue
-		}
-		changed := changes(d.now.Outer(old), d.then.Outer(next))
-		if len(changed) == 0 {
-			changed = changes(old.Parameters, next.Parameters) // an action fixes what differs
-		}
-		if len(changed) > 0 || old.Status != next.Status {
-			if err := d.tell(rec, DiffChanged, next, &Difference{Before: old.Status, Changed: changed}); err != nil {
-				return err
-			}
+		if err := d.compareOne(rec, &was[i], find(will, was[i].Rule)); err != nil {
+			return err
 		}
 	}
 	for i := range will {
-		if find(was, will[i].Rule) == nil {
+		if !held(&will[i]) && find(was, will[i].Rule) == nil {
 			if err := d.tell(rec, DiffAdded, &will[i], nil); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// held says whether a rule with a past only noted the event, or held its firing
+// back.
+func held(f *hayate.Firing) bool {
+	return f.Status == hayate.FiringNoted || f.Status == hayate.FiringSuppressed
+}
+
+// compareOne tells of a rule that fires otherwise than it did; next is nil where it
+// would not. One that is held back does not fire.
+func (d *differ) compareOne(rec *EventRecord, old, next *hayate.Firing) error {
+	switch {
+	case held(old) && (next == nil || held(next)):
+		return nil
+	case held(old):
+		return d.tell(rec, DiffAdded, next, &Difference{Before: old.Status})
+	case next == nil:
+		return d.tell(rec, DiffRemoved, old, nil)
+	case held(next):
+		return d.tell(rec, DiffRemoved, old, &Difference{Reason: fmt.Sprintf("%s: %s", next.Status, next.Reason)})
+	}
+	changed := changes(d.now.Outer(old), d.then.Outer(next))
+	if len(changed) == 0 {
+		changed = changes(old.Parameters, next.Parameters) // an action fixes what differs
+	}
+	if len(changed) == 0 && old.Status == next.Status {
+		return nil
+	}
+	return d.tell(rec, DiffChanged, next, &Difference{Before: old.Status, Changed: changed})
 }
 
 func (d *differ) tell(rec *EventRecord, change string, f *hayate.Firing, more *Difference) error {
@@ -353,6 +369,15 @@ func (d *differ) tell(rec *EventRecord, change string, f *hayate.Firing, more *D
 		d.by[f.Rule] = c
 	}
 	x := Difference{Change: change, Rule: f.Rule, Event: rec.ID, EventType: rec.Event.Type, At: rec.At, Status: f.Status, Reason: f.Reason}
+	if more == nil {
+		more = &Difference{}
+	}
+	if more.Reason != "" {
+		x.Reason = more.Reason
+	}
+	if more.Before != f.Status {
+		x.Before = more.Before
+	}
 	switch change {
 	case DiffAdded:
 		d.counts.Added, c.Added = d.counts.Added+1, c.Added+1
@@ -363,9 +388,6 @@ func (d *differ) tell(rec *EventRecord, change string, f *hayate.Firing, more *D
 	case DiffChanged:
 		d.counts.Changed, c.Changed = d.counts.Changed+1, c.Changed+1
 		x.Changed = more.Changed
-		if more.Before != f.Status {
-			x.Before = more.Before
-		}
 	}
 	return d.yield(x)
 }

@@ -100,6 +100,28 @@ func TestDiffOfEveryEventOnce(t *testing.T) {
 	}
 }
 
+// What a rule only notes or holds back is no firing: of a count that becomes lower,
+// the firings that would be new and those that would be gone are told.
+func TestDiffOfARuleThatCounts(t *testing.T) {
+	content := func(n int) router.Content {
+		c := pastContent(pastRule("count", fmt.Sprintf(`{"count":{"at_least":%d,"within":"1h"}}`, n), "", "", "x"))
+		c.Packs = []router.Pack{{Ref: "test"}}
+		return c
+	}
+	w := replayed(t, content(3), "a", "a", "a")
+	var got []string
+	counts, err := w.Diff(t.Context(), router.DiffQuery{Content: content(2)}, func(d router.Difference) error {
+		got = append(got, fmt.Sprintf("%s %s %s: %s", d.Change, d.Before, d.Status, d.Reason))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"added noted succeeded: 2 of 2 within 1h", "removed  succeeded: noted: 1 of 2 within 1h"}; !slices.Equal(got, want) || counts.Changed != 0 {
+		t.Errorf("got %q, %+v; want %q", got, counts, want)
+	}
+}
+
 func TestDiffAgainstWhatWasRecorded(t *testing.T) {
 	content := router.Content{Packs: []router.Pack{{Ref: "test"}}, Actions: []hayate.Action{action("note", "fn")}, Rules: []hayate.Rule{rule("r", "test.note", "")}}
 	w := replayed(t, content, "web1")
