@@ -8,36 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/packs"
 )
-
-// sharedFolder finds a folder of shared test data: by the environment, else
-// beside the repository. It skips the test where there is none.
-func sharedFolder(t *testing.T, env, fallback string) string {
-	t.Helper()
-	dir := os.Getenv(env)
-	if dir == "" {
-		root, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-				break
-			}
-			if filepath.Dir(root) == root {
-				t.Fatal("no go.mod above the test")
-			}
-			root = filepath.Dir(root)
-		}
-		dir = filepath.Join(root, fallback)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no shared data: set %s (%v)", env, err)
-	}
-	return dir
-}
 
 // reasons are the kinds of finding that stand for StackStorm's reasons to refuse
 // a file. Old and dropped runners load here, with a warning.
@@ -61,7 +35,7 @@ var reasons = []struct {
 // StackStorm's registration says about each file.
 func TestCorpusRegistration(t *testing.T) {
 	t.Parallel()
-	dir := sharedFolder(t, "HAYATE_CORPUS", "../shared/corpus")
+	dir := sharedtest.Corpus(t)
 	raw, err := os.ReadFile(filepath.Join(dir, "expected", "registration.json"))
 	if err != nil {
 		t.Skipf("no recorded registration: %v", err)

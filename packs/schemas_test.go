@@ -8,6 +8,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/schema"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/packs"
 )
 
@@ -37,7 +38,7 @@ func merged(t *testing.T, run hayate.Runner, a *hayate.Action) []schema.Property
 // every config, of the corpus.
 func TestCorpusSchemas(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(sharedFolder(t, "HAYATE_CORPUS", "../shared/corpus"), "packs")
+	dir := filepath.Join(sharedtest.Corpus(t), "packs")
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)

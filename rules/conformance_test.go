@@ -13,28 +13,10 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/rules"
 )
-
-// root returns the folder with go.mod.
-func root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = up
-	}
-}
 
 // folder is where shared data lies: what the variable names, or else the
 // default; relative ways begin at the repository's root.
@@ -44,7 +26,7 @@ func folder(t testing.TB, variable, standard string) string {
 		dir = standard
 	}
 	if !filepath.IsAbs(dir) {
-		dir = filepath.Join(root(t), dir)
+		dir = filepath.Join(sharedtest.Root(t), dir)
 	}
 	return dir
 }
@@ -52,15 +34,7 @@ func folder(t testing.TB, variable, standard string) string {
 // readConformance decodes a file of recorded answers, or skips the test.
 func readConformance(t *testing.T, name string, into any) {
 	t.Helper()
-	dir := folder(t, "HAYATE_CONFORMANCE", "../shared/conformance")
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no recorded answers: %v (set HAYATE_CONFORMANCE)", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(b, into); err != nil {
+	if err := json.Unmarshal(sharedtest.Answers(t, name), into); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 }
@@ -298,7 +272,7 @@ func TestConformanceST2Criteria(t *testing.T) {
 // TestCorpusRulesCompile reads the rules of public packs: what StackStorm
 // registers compiles.
 func TestCorpusRulesCompile(t *testing.T) {
-	dir := folder(t, "HAYATE_CORPUS", "../shared/corpus")
+	dir := sharedtest.Corpus(t)
 	b, err := os.ReadFile(filepath.Join(dir, "expected", "registration.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		t.Skipf("no corpus: %v (set HAYATE_CORPUS)", err)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/infra/memory"
 	"github.com/hayate-run/hayate/router"
 )
 
@@ -50,7 +51,7 @@ type Store struct {
 	filter    keyFilter
 
 	blobs    *Blobs
-	queue    *Queue
+	queue    *memory.Queue
 	changes  feed // of the registry
 	closed   atomic.Bool
 	closing  sync.Once
@@ -149,7 +150,7 @@ func syncDir(dir string) error {
 }
 
 // Queue returns the queue of this process.
-func (s *Store) Queue() *Queue { return s.queue }
+func (s *Store) Queue() *memory.Queue { return s.queue }
 
 // Blobs returns the blobs of the directory.
 func (s *Store) Blobs() *Blobs { return s.blobs }
@@ -171,7 +172,7 @@ func (s *Store) Timers() *Timers { return &Timers{s} }
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.closed.Store(true)
-		s.queue.q.Close()
+		_ = s.queue.Close() // it never fails
 		s.blobs.closed.Store(true)
 		s.changes.close()
 		s.closeErr = s.release()

@@ -11,41 +11,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 )
-
-// sharedFolder finds a folder of shared test data: by the environment, else
-// beside the repository. It skips the test where there is none.
-func sharedFolder(t *testing.T, env, fallback string) string {
-	t.Helper()
-	dir := os.Getenv(env)
-	if dir == "" {
-		root, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-				break
-			}
-			if filepath.Dir(root) == root {
-				t.Fatal("no go.mod above the test")
-			}
-			root = filepath.Dir(root)
-		}
-		dir = filepath.Join(root, fallback)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no shared data: set %s (%v)", env, err)
-	}
-	return dir
-}
 
 // TestCorpusYAML reads every file of the corpus and compares its value with the
 // one that PyYAML's safe loader gives, by the hash of a canonical form.
 func TestCorpusYAML(t *testing.T) {
 	t.Parallel()
-	dir := sharedFolder(t, "HAYATE_CORPUS", "../shared/corpus")
+	dir := sharedtest.Corpus(t)
 	raw, err := os.ReadFile(filepath.Join(dir, "expected", "yaml.json"))
 	if err != nil {
 		t.Skipf("no recorded values: %v", err)

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/packs"
 	"github.com/hayate-run/hayate/packs/lint"
 )
@@ -228,10 +229,7 @@ shop/sensors/watch.yaml:2:14: warning: the entry point "watch.py" is not in the 
 // what StackStorm's registration says of it: warnings are all that hayate adds.
 func TestCorpusRegistration(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("HAYATE_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus"
-	}
+	dir := sharedtest.Corpus(t)
 	raw, err := os.ReadFile(filepath.Join(dir, "expected", "registration.json"))
 	if err != nil {
 		t.Skipf("no corpus of packs: set HAYATE_CORPUS (%v)", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/router/normalize"
 )
 
@@ -139,15 +140,7 @@ var samples = []sample{
 // sampleFiles lists the files below the samples' folder, as folder/name.
 func sampleFiles(t *testing.T) (root string, files []string) {
 	t.Helper()
-	root = os.Getenv("HAYATE_SAMPLES")
-	if root == "" {
-		root = filepath.Join(repository(t), "..", "shared", "samples", "events")
-	} else if !filepath.IsAbs(root) {
-		root = filepath.Join(repository(t), root)
-	}
-	if _, err := os.Stat(root); err != nil {
-		t.Skipf("no samples: set HAYATE_SAMPLES to a folder of <source>/<name>.json (%v)", err)
-	}
+	root = sharedtest.Samples(t)
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() && strings.HasSuffix(path, ".json") {
 			rel, _ := filepath.Rel(root, path)
@@ -159,23 +152,6 @@ func sampleFiles(t *testing.T) (root string, files []string) {
 		t.Fatal(err)
 	}
 	return root, files
-}
-
-// repository is the folder with go.mod above the test's.
-func repository(t *testing.T) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	for err == nil {
-		if _, missing := os.Stat(filepath.Join(dir, "go.mod")); missing == nil {
-			return dir
-		}
-		if filepath.Dir(dir) == dir {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	t.Fatalf("no go.mod above the test: %v", err)
-	return ""
 }
 
 // request is one whose fresh ids tell which call they come from, so that an

@@ -3,10 +3,9 @@ package cesql_test
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"testing"
 
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/rules/cesql"
 )
 
@@ -22,21 +21,7 @@ func (a attributes) Attribute(name string) (any, bool) {
 }
 
 func TestConformanceCESQL(t *testing.T) {
-	dir := os.Getenv("HAYATE_CONFORMANCE")
-	if dir == "" {
-		dir = "../shared/conformance"
-	}
-	if !filepath.IsAbs(dir) {
-		// The tests of this package run two folders below the repository's root.
-		dir = filepath.Join("..", "..", dir)
-	}
-	b, err := os.ReadFile(filepath.Join(dir, "cesql.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		t.Skipf("no recorded answers: %v (set HAYATE_CONFORMANCE)", err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := sharedtest.Answers(t, "cesql.json")
 	var file struct {
 		Cases []struct {
 			ID, Expression, Error, Lenient string

@@ -17,6 +17,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/lambdahost"
 	"github.com/hayate-run/hayate/infra/mongo"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/router"
 	"github.com/hayate-run/hayate/tests/mongo/mongotest"
 )
@@ -365,10 +366,7 @@ func TestStoreIsAway(t *testing.T) {
 // TestAlarmSamples delivers the recorded alarms.
 func TestAlarmSamples(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("HAYATE_SAMPLES")
-	if dir == "" {
-		dir = "../../../shared/samples/events"
-	}
+	dir := sharedtest.Samples(t)
 	files, err := filepath.Glob(filepath.Join(dir, "aws-cloudwatch-alarm", "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Skipf("no samples of alarms in %s; set HAYATE_SAMPLES", dir)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hayate-run/hayate"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/workflows/chain"
 	"github.com/hayate-run/hayate/workflows/flow"
@@ -217,10 +218,7 @@ chain:
 
 // TestCorpusChains reads the chains of real packs.
 func TestCorpusChains(t *testing.T) {
-	dir := os.Getenv("HAYATE_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus"
-	}
+	dir := sharedtest.Corpus(t)
 	files, _ := filepath.Glob(filepath.Join(dir, "packs/*/actions/*.yaml"))
 	if len(files) == 0 {
 		t.Skipf("no packs in %s", dir)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/internal/yamldoc"
 	"github.com/hayate-run/hayate/workflows"
 	"github.com/hayate-run/hayate/workflows/convert"
@@ -216,10 +217,7 @@ func TestGeneratedWorkflowsDoTheSame(t *testing.T) {
 // and runs source and result on outcomes by chance.
 func TestCorpusConverts(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("HAYATE_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus" // beside the repository
-	}
+	dir := sharedtest.Corpus(t)
 	mistral := regexp.MustCompile(`(?m)^version: *['"]?2\.0['"]? *$`)
 	files, clean, runs := 0, 0, 0
 	err := filepath.WalkDir(filepath.Join(dir, "packs"), func(p string, d fs.DirEntry, err error) error {

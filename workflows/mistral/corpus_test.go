@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/workflows/flow"
 	"github.com/hayate-run/hayate/workflows/mistral"
 )
@@ -15,10 +16,7 @@ var isMistral = regexp.MustCompile(`(?m)^version: *['"]?2\.0['"]? *$`)
 
 // TestCorpusMistral reads the Mistral workflows of real packs.
 func TestCorpusMistral(t *testing.T) {
-	dir := os.Getenv("HAYATE_CORPUS")
-	if dir == "" {
-		dir = "../../../shared/corpus" // beside the repository
-	}
+	dir := sharedtest.Corpus(t)
 	n, ok := 0, 0
 	err := filepath.WalkDir(filepath.Join(dir, "packs"), func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || filepath.Ext(p) != ".yaml" || filepath.Base(p) == "pack.yaml" {

@@ -12,36 +12,9 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
-
-// sharedDir finds recorded data: the folder that the environment names, or one
-// beside the repository.
-func sharedDir(t testing.TB, variable, fallback string) string {
-	t.Helper()
-	if dir := os.Getenv(variable); dir != "" {
-		return dir
-	}
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			t.Fatal("no go.mod above the test")
-		}
-		dir = up
-	}
-	dir = filepath.Join(dir, fallback)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no recorded data: %v", err)
-	}
-	return dir
-}
 
 // tally counts agreement.
 type tally struct {
@@ -194,7 +167,7 @@ func allowed(sc any) bool {
 }
 
 func TestConformanceScenarios(t *testing.T) {
-	dir := filepath.Join(sharedDir(t, "HAYATE_CONFORMANCE", "../shared/conformance"), "orquesta")
+	dir := filepath.Join(sharedtest.Conformance(t), "orquesta")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(files) == 0 {
 		t.Skipf("no recorded workflows in %s", dir)

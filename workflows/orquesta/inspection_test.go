@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
@@ -46,7 +47,7 @@ func raisedOnly(inspection any) bool {
 }
 
 func TestConformanceInspection(t *testing.T) {
-	dir := filepath.Join(sharedDir(t, "HAYATE_CONFORMANCE", "../shared/conformance"), "orquesta")
+	dir := filepath.Join(sharedtest.Conformance(t), "orquesta")
 	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
 	if len(files) == 0 {
 		t.Skipf("no recorded workflows in %s", dir)
@@ -147,7 +148,7 @@ func compareGraph(c *tally, name string, g *graph, want any) {
 
 // TestCorpusInspection inspects the workflows of real packs.
 func TestCorpusInspection(t *testing.T) {
-	dir := sharedDir(t, "HAYATE_CORPUS", "../shared/corpus")
+	dir := sharedtest.Corpus(t)
 	data, err := os.ReadFile(filepath.Join(dir, "expected", "orquesta-inspection.json"))
 	if err != nil {
 		t.Skipf("no recorded inspection: %v", err)

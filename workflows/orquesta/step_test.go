@@ -13,6 +13,7 @@ import (
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 	"github.com/hayate-run/hayate/workflows/flow"
 )
 
@@ -268,7 +269,7 @@ func TestStepStopsALoopWithoutEnd(t *testing.T) {
 // memory and once rebuilt from its entries before every step: both must go the
 // same way, and come to an end.
 func TestConformanceStep(t *testing.T) {
-	dir := filepath.Join(sharedDir(t, "HAYATE_CONFORMANCE", "../shared/conformance"), "orquesta")
+	dir := filepath.Join(sharedtest.Conformance(t), "orquesta")
 	files, _ := filepath.Glob(filepath.Join(dir, "*.json"))
 	n := 0
 	for _, file := range files {

@@ -3,34 +3,13 @@ package jinja_test
 import (
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hayate-run/hayate/internal/expr/jinja"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 )
-
-// conformance returns a file of the recorded answers, or skips the test.
-func conformance(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("HAYATE_CONFORMANCE")
-	if dir == "" {
-		root, err := os.Getwd()
-		for ; err == nil && root != filepath.Dir(root); root = filepath.Dir(root) {
-			if _, e := os.Stat(filepath.Join(root, "go.mod")); e == nil {
-				break
-			}
-		}
-		dir = filepath.Join(root, "..", "shared", "conformance")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Skipf("no recorded answers: %v", err)
-	}
-	return b
-}
 
 // hooks reads just enough YAML for the recorded cases: what is JSON, too, one
 // pair, or one item.
@@ -135,7 +114,7 @@ func TestConformanceJinja(t *testing.T) {
 		Context json.RawMessage
 		Cases   []recorded
 	}
-	if err := json.Unmarshal(conformance(t, "jinja.json"), &file); err != nil {
+	if err := json.Unmarshal(sharedtest.Answers(t, "jinja.json"), &file); err != nil {
 		t.Fatal(err)
 	}
 	v, err := value.Decode(file.Context)

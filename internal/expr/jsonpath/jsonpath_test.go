@@ -4,13 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/hayate-run/hayate/internal/expr/jsonpath"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 )
 
 const document = `{"a": {"b": {"c": "deep"}, "n": [{"x": 1, "y": "one"}, {"x": 2}, {"y": "three"}], "0": "zero"},
@@ -139,26 +138,6 @@ func TestFindIsBounded(t *testing.T) {
 	}
 }
 
-// conformance returns a file of the recorded answers, or skips the test.
-func conformance(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("HAYATE_CONFORMANCE")
-	if dir == "" {
-		root, err := os.Getwd()
-		for ; err == nil && root != filepath.Dir(root); root = filepath.Dir(root) {
-			if _, e := os.Stat(filepath.Join(root, "go.mod")); e == nil {
-				break
-			}
-		}
-		dir = filepath.Join(root, "..", "shared", "conformance")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Skipf("no recorded answers: %v", err)
-	}
-	return b
-}
-
 // TestConformanceCriteriaKeys looks at the criteria whose answer depends on the
 // key alone: exists and nexists.
 func TestConformanceCriteriaKeys(t *testing.T) {
@@ -175,7 +154,7 @@ func TestConformanceCriteriaKeys(t *testing.T) {
 			Errors   []string `json:"enforcement_errors"`
 		}
 	}
-	if err := json.Unmarshal(conformance(t, "st2_criteria.json"), &file); err != nil {
+	if err := json.Unmarshal(sharedtest.Answers(t, "st2_criteria.json"), &file); err != nil {
 		t.Fatal(err)
 	}
 	payload, err := value.Decode(file.Meta.Default)

@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/hayate-run/hayate/internal/expr/pyre"
 	"github.com/hayate-run/hayate/internal/expr/value"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 )
 
 func compile(t testing.TB, pattern string, flags pyre.Flags) *pyre.Regexp {
@@ -296,26 +295,6 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-// conformance returns a file of the recorded answers, or skips the test.
-func conformance(t *testing.T, name string) []byte {
-	t.Helper()
-	dir := os.Getenv("HAYATE_CONFORMANCE")
-	if dir == "" {
-		root, err := os.Getwd()
-		for ; err == nil && root != filepath.Dir(root); root = filepath.Dir(root) {
-			if _, e := os.Stat(filepath.Join(root, "go.mod")); e == nil {
-				break
-			}
-		}
-		dir = filepath.Join(root, "..", "shared", "conformance")
-	}
-	b, err := os.ReadFile(filepath.Join(dir, name))
-	if err != nil {
-		t.Skipf("no recorded answers: %v", err)
-	}
-	return b
-}
-
 func TestConformanceOperators(t *testing.T) {
 	t.Parallel()
 	var file struct {
@@ -326,7 +305,7 @@ func TestConformanceOperators(t *testing.T) {
 			Error          *struct{ Type string }
 		}
 	}
-	if err := json.Unmarshal(conformance(t, "st2_operators.json"), &file); err != nil {
+	if err := json.Unmarshal(sharedtest.Answers(t, "st2_operators.json"), &file); err != nil {
 		t.Fatal(err)
 	}
 	n, agree := 0, 0

@@ -12,34 +12,8 @@ import (
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/expr/yaql"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 )
-
-// sharedFolder finds a folder of shared test data: by the environment, else
-// beside the repository. It skips the test where there is none.
-func sharedFolder(t testing.TB, env, fallback string) string {
-	t.Helper()
-	dir := os.Getenv(env)
-	if dir == "" {
-		root, err := os.Getwd()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
-				break
-			}
-			if filepath.Dir(root) == root {
-				t.Fatal("no go.mod above the test")
-			}
-			root = filepath.Dir(root)
-		}
-		dir = filepath.Join(root, fallback)
-	}
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("no shared data: set %s (%v)", env, err)
-	}
-	return dir
-}
 
 type recording struct {
 	Format   string                     `json:"format"`
@@ -115,7 +89,7 @@ func evaluate(c recordedCase, data any) (any, error) {
 // (tier 3).
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	dir := sharedFolder(t, "HAYATE_CONFORMANCE", "../shared/conformance")
+	dir := sharedtest.Conformance(t)
 	files, err := filepath.Glob(filepath.Join(dir, "yaql*.json"))
 	if err != nil || len(files) == 0 {
 		t.Skipf("no yaql*.json in %s", dir)

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/hayate-run/hayate/internal/expr/yaql"
+	"github.com/hayate-run/hayate/internal/sharedtest"
 )
 
 // TestCorpus parses every YAQL expression of the packs and wants those to parse
 // that Python's yaql parses, and no others.
 func TestCorpus(t *testing.T) {
 	t.Parallel()
-	dir := sharedFolder(t, "HAYATE_CORPUS", "../shared/corpus")
+	dir := sharedtest.Corpus(t)
 	raw, err := os.ReadFile(filepath.Join(dir, "expected", "expressions.json"))
 	if err != nil {
 		t.Skipf("no recorded expressions: %v", err)
