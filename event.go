@@ -163,8 +163,12 @@ func (e *Event) Validate() error {
 			bad(n, "has the type %T; attributes are text, boolean or a 32-bit integer", v)
 		}
 	}
-	if e.Data != nil && e.IsJSON() && !json.Valid(e.Data) {
-		bad("data", "is not JSON although datacontenttype says so")
+	if e.Data != nil && e.IsJSON() {
+		if !json.Valid(e.Data) {
+			bad("data", "is not JSON although datacontenttype says so")
+		} else if err := CheckJSON(e.Data); err != nil {
+			errs = append(errs, fmt.Errorf("data: %w", err))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -53,6 +53,11 @@ func (r *Router) Start(ctx context.Context, s Start) (hayate.Execution, error) {
 	case s.Delay < 0:
 		return hayate.Execution{}, fmt.Errorf("start %s: delay is negative: %w", s.Action, hayate.ErrInvalid)
 	}
+	for name, text := range map[string]json.RawMessage{"parameters": s.Parameters, "context": s.Context} {
+		if err := hayate.CheckJSON(text); err != nil {
+			return hayate.Execution{}, fmt.Errorf("start %s: %s: %w", s.Action, name, err)
+		}
+	}
 	if s.User == "" {
 		s.User = r.cfg.User
 	}
@@ -125,9 +130,13 @@ func (r *Router) newPersonal(b *boundAction, s *Start, at time.Time) hayate.Exec
 	return x
 }
 
-// personalContext merges the caller's context over user and pack, as StackStorm does.
+// personalContext lays user and pack over the caller's context, as StackStorm does:
+// who starts an execution cannot do so in another's name.
 func personalContext(s *Start, pack string) json.RawMessage {
 	ctx := map[string]json.RawMessage{}
+	if len(s.Context) > 0 && json.Unmarshal(s.Context, &ctx) != nil || ctx == nil {
+		ctx = map[string]json.RawMessage{} // no object
+	}
 	set := func(k string, v any) {
 		b, err := json.Marshal(v)
 		if err != nil {
@@ -142,14 +151,6 @@ func personalContext(s *Start, pack string) json.RawMessage {
 		set("re-run", s.Again)
 	case s.Rerun != "":
 		set("re-run", Again{Ref: s.Rerun})
-	}
-	if len(s.Context) > 0 {
-		var more map[string]json.RawMessage
-		if json.Unmarshal(s.Context, &more) == nil {
-			for k, v := range more {
-				ctx[k] = v
-			}
-		}
 	}
 	b, err := json.Marshal(ctx)
 	if err != nil {

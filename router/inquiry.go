@@ -117,6 +117,9 @@ func checkResponse(doc, response json.RawMessage) error {
 	if !json.Valid(response) {
 		return fmt.Errorf("response: it is no JSON: %w", hayate.ErrInvalid)
 	}
+	if err := hayate.CheckJSON(response); err != nil {
+		return fmt.Errorf("response: %w", err)
+	}
 	s, err := schema.Compile(doc, schema.Options{AllowNull: true})
 	if err != nil {
 		return fmt.Errorf("the question's schema is wrong: %v: %w", err, hayate.ErrInvalid)

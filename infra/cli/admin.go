@@ -112,7 +112,7 @@ func (a *app) showStats(o object) {
 }
 
 func bytesText(v any) string {
-	n, _ := v.(float64)
+	n := number(v)
 	switch {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", n/(1<<30))
@@ -228,7 +228,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return err
 		}
 		var o object
-		if err := json.Unmarshal(r.body, &o); err != nil {
+		if err := decode(r.body, &o); err != nil {
 			return err
 		}
 		if at(o, "healthy") != true {

@@ -198,7 +198,7 @@ func (a *app) get(ctx context.Context, path string, query url.Values, into any) 
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(r.body, into)
+	return decode(r.body, into)
 }
 
 // send posts or puts a JSON value and reads the answer.
@@ -211,5 +211,5 @@ func (a *app) send(ctx context.Context, method, path string, v, into any) error 
 	if err != nil || into == nil || len(r.body) == 0 {
 		return err
 	}
-	return json.Unmarshal(r.body, into)
+	return decode(r.body, into)
 }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -108,7 +107,7 @@ func (a *app) story(ctx context.Context) error {
 			return err
 		}
 		var out struct{ Events []object }
-		if err := json.Unmarshal(r.body, &out); err != nil {
+		if err := decode(r.body, &out); err != nil {
 			return err
 		}
 		for _, e := range out.Events {

@@ -135,7 +135,7 @@ func (a *app) showDiff(body io.Reader) (counts router.DiffCounts, err error) {
 				Summary *router.DiffCounts `json:"summary"`
 				Error   string             `json:"error"`
 			}
-			if err := json.Unmarshal(line, &o); err != nil {
+			if err := decode(line, &o); err != nil {
 				return counts, fmt.Errorf("read the answer of %s: %w", a.address(), err)
 			}
 			switch {

@@ -142,7 +142,7 @@ func (a *app) printAccepted(raw []byte) error {
 		return a.printList(list, "id", nil)
 	}
 	var events []object
-	if err := json.Unmarshal(list, &events); err != nil {
+	if err := decode(list, &events); err != nil {
 		return err
 	}
 	for _, e := range events {
@@ -301,7 +301,7 @@ func (a *app) eventExplain() *cobra.Command {
 			ev, _ := o["event"].(object)
 			a.showEvent(ev)
 			var x struct{ Rules []rules.Explanation }
-			if err := json.Unmarshal(r.body, &x); err != nil {
+			if err := decode(r.body, &x); err != nil {
 				return err
 			}
 			a.showExplanations(x.Rules, hayate.Ref(rule), all)

@@ -42,10 +42,10 @@ func verdict(o object) string {
 }
 
 func took(o object) string {
-	s, ok := o["elapsed_seconds"].(float64)
-	if !ok {
+	if o["elapsed_seconds"] == nil {
 		return ""
 	}
+	s := number(o["elapsed_seconds"])
 	return time.Duration(s * float64(time.Second)).Round(time.Millisecond).String()
 }
 
@@ -353,7 +353,7 @@ func (a *app) executionCancel() *cobra.Command {
 				return err
 			}
 			var o object
-			if err := json.Unmarshal(r.body, &o); err != nil {
+			if err := decode(r.body, &o); err != nil {
 				return err
 			}
 			if fault := text(o, "faultstring"); fault != "" {

@@ -70,7 +70,7 @@ func (a *app) printList(raw []byte, name string, cols []column) error {
 	}
 	objs := make([]object, len(items))
 	for i, it := range items {
-		if err := json.Unmarshal(it, &objs[i]); err != nil {
+		if err := decode(it, &objs[i]); err != nil {
 			return err
 		}
 	}
@@ -101,7 +101,7 @@ func (a *app) printObject(raw []byte, name string, pretty func(object) error) er
 		return err
 	case "table", "wide":
 		var o object
-		if err := json.Unmarshal(raw, &o); err != nil {
+		if err := decode(raw, &o); err != nil {
 			return fmt.Errorf("read the server's answer: %w", err)
 		}
 		return pretty(o)
@@ -120,7 +120,7 @@ func (a *app) printOne(raw json.RawMessage, form, arg, name string) (int, error)
 	switch form {
 	case "name":
 		var o object
-		if err := json.Unmarshal(raw, &o); err != nil {
+		if err := decode(raw, &o); err != nil {
 			return 0, err
 		}
 		_, err := fmt.Fprintln(a.Stdout, text(o, name))
@@ -131,8 +131,10 @@ func (a *app) printOne(raw json.RawMessage, form, arg, name string) (int, error)
 			return 0, usage("the template is wrong: %v", err)
 		}
 		var o any
-		if err := json.Unmarshal(raw, &o); err != nil {
-			return 0, err
+		if json.Unmarshal(raw, &o) != nil { // templates compare numbers, which a float can hold mostly
+			if err := decode(raw, &o); err != nil {
+				return 0, err
+			}
 		}
 		if err := t.Execute(a.Stdout, o); err != nil {
 			return 0, usage("the template is wrong: %v", err)
@@ -286,8 +288,8 @@ func text(o object, path string) string {
 		return ""
 	case string:
 		return v
-	case float64:
-		return fmt.Sprintf("%g", v)
+	case json.Number:
+		return v.String()
 	case bool:
 		if v {
 			return "true"

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -162,7 +161,7 @@ func (a *app) packCommand() *cobra.Command {
 			Errors, Warnings int
 			Findings         []string
 		}
-		if err := json.Unmarshal(r.body, &o); err != nil {
+		if err := decode(r.body, &o); err != nil {
 			return err
 		}
 		if err := a.printObject(r.body, "errors", func(object) error {

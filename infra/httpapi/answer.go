@@ -30,6 +30,7 @@ var statuses = []struct {
 	{errUnauthorized, http.StatusUnauthorized, "Unauthorized"},
 	{hayate.ErrDenied, http.StatusForbidden, "Forbidden"},
 	{errMediaType, http.StatusUnsupportedMediaType, "Unsupported Media Type"},
+	{errSlow, http.StatusRequestTimeout, "Request Timeout"},
 	{hayate.ErrBusy, http.StatusTooManyRequests, "Busy"},
 	{context.DeadlineExceeded, http.StatusServiceUnavailable, "Unavailable"},
 }
@@ -38,6 +39,7 @@ var statuses = []struct {
 var (
 	errUnauthorized = errors.New("unauthorized")
 	errMediaType    = errors.New("unsupported media type")
+	errSlow         = errors.New("request timeout")
 )
 
 // fail answers an error: as StackStorm does below /api, as problem details
@@ -87,15 +89,34 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 func message(err, kind error) string {
 	text := err.Error()
 	if kind != nil {
-		bare := strings.ReplaceAll(text, ": "+kind.Error(), "")
+		bare := withoutKind(text, kind.Error(), "")
 		if errors.Is(kind, hayate.ErrNotFound) && !strings.Contains(bare, kind.Error()) && !strings.Contains(bare, "exist") && !strings.HasPrefix(bare, "no ") {
-			bare = strings.ReplaceAll(text, ": "+kind.Error(), " "+kind.Error())
+			bare = withoutKind(text, kind.Error(), " "+kind.Error())
 		}
 		text = bare
 	}
 	text = strings.ReplaceAll(text, "\n", "; ")
 	r, n := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(r)) + text[n:]
+}
+
+// withoutKind replaces a kind's name where it is a part of its own, and not where a
+// sentence begins with the same word: "invalid character" stays.
+func withoutKind(text, name, with string) string {
+	var b strings.Builder
+	for name = ": " + name; ; {
+		i := strings.Index(text, name)
+		if i < 0 {
+			return b.String() + text
+		}
+		b.WriteString(text[:i])
+		text = text[i+len(name):]
+		if next, _ := utf8.DecodeRuneInString(text); next == ' ' || unicode.IsLetter(next) {
+			b.WriteString(name)
+		} else {
+			b.WriteString(with)
+		}
+	}
 }
 
 // fieldError names the member of a request that is wrong.

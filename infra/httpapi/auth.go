@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 
 	"github.com/hayate-run/hayate"
@@ -16,9 +17,9 @@ import (
 // where StackStorm looks for one, and Authorization: Bearer before them; if that
 // one is invalid nothing else is tried. Without a token only a caller of this
 // very host is let in, where Config.Open allows it: the connection comes from a
-// loopback address, Host names a loopback address, and there is neither Origin
-// nor a forwarding header, since a local proxy or a web page in the operator's
-// browser is not the operator.
+// loopback address, Host names a loopback address, no web page sends it and there is
+// no forwarding header, since a local proxy or a page in the operator's browser is not
+// the operator.
 func (s *Server) authenticate(r *http.Request) (string, error) {
 	if t := token(r); t != "" {
 		user, err := s.Router.CheckToken(r.Context(), t)
@@ -95,7 +96,7 @@ func notLocal(r *http.Request) string {
 	if a, err := netip.ParseAddr(host); (err != nil || !a.IsLoopback()) && !strings.EqualFold(host, "localhost") {
 		return "Host does not name a loopback address"
 	}
-	if r.Header.Get("Origin") != "" {
+	if fromPage(r) {
 		return "the request comes from a web page"
 	}
 	for _, h := range forwarding {
@@ -104,6 +105,24 @@ func notLocal(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+// fromPage says whether a web page of another origin made a browser send the request.
+// Browsers send no Origin with the GET of an image, a script or a form, but they say
+// where it came from.
+func fromPage(r *http.Request) bool {
+	if r.Header.Get("Origin") != "" {
+		return true
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "none" && site != "same-origin"
+	}
+	referer := r.Header.Get("Referer")
+	if referer == "" {
+		return false
+	}
+	u, err := url.Parse(referer)
+	return err != nil || u.Host != r.Host
 }
 
 // signed says whether the request goes to a webhook that is authenticated by a

@@ -9,7 +9,7 @@ import (
 // postCallback ends an execution that waits for it. The token in the body is the
 // permission: it names one attempt and nothing else.
 func (s *Server) postCallback(w http.ResponseWriter, r *http.Request) {
-	r.Body = http.MaxBytesReader(w, r.Body, s.MaxBody)
+	r.Body = bounded(w, r, s.MaxBody)
 	var c router.Callback
 	err := decode(r, &c)
 	if err == nil {

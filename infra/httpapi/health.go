@@ -62,7 +62,7 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 	}
 	gauge("hayate_executions_waiting", "Executions that wait for a worker.", int64(c.Waiting))
 	gauge("hayate_executions_running", "Attempts that this process performs.", int64(c.Running))
-	gauge("hayate_requests_in_flight", "HTTP requests being handled.", int64(len(s.inFlight)))
+	gauge("hayate_requests_in_flight", "HTTP requests being handled.", int64(len(s.inFlight)+len(s.strangers)))
 	fmt.Fprintf(w, "# HELP hayate_info The version that runs.\n# TYPE hayate_info gauge\nhayate_info{version=%q} 1\n", s.Version)
 }
 

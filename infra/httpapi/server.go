@@ -5,7 +5,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -29,7 +28,8 @@ type Config struct {
 	// MaxBody bounds a request's body. Default 1 MiB.
 	MaxBody int64
 	// MaxInFlight bounds the requests handled at once; beyond it the answer is 429.
-	// Default 512.
+	// Half as many are handled beside them of callers whom only the body makes known:
+	// signed webhooks, callbacks, workers. Default 512.
 	MaxInFlight int
 	// AllowedOrigins are the origins that a CloudEvents webhook handshake is
 	// granted to: exact DNS names, or "*".
@@ -81,10 +81,11 @@ type Signature = signature.Method
 // Server answers HTTP requests. It starts nothing; an http.Server calls it.
 type Server struct {
 	Config
-	mux      *http.ServeMux
-	inFlight chan struct{}
-	diffs    chan struct{} // comparisons of rules under way
-	sns      certificates
+	mux       *http.ServeMux
+	inFlight  chan struct{}
+	diffs     chan struct{} // comparisons of rules under way
+	strangers chan struct{} // requests whose body tells who sends them
+	sns       certificates
 }
 
 // New returns a Server.
@@ -110,7 +111,7 @@ func New(c Config) (*Server, error) {
 	if c.Draining == nil {
 		c.Draining = func() bool { return false }
 	}
-	s := &Server{Config: c, mux: http.NewServeMux(), inFlight: make(chan struct{}, c.MaxInFlight), diffs: make(chan struct{}, maxDiffs)}
+	s := &Server{Config: c, mux: http.NewServeMux(), inFlight: make(chan struct{}, c.MaxInFlight), strangers: make(chan struct{}, max(1, c.MaxInFlight/2)), diffs: make(chan struct{}, maxDiffs)}
 	s.routes()
 	return s, nil
 }
@@ -214,21 +215,35 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = requestID()
 	}
 	w.Header().Set("X-Request-ID", id)
-	select {
-	case s.inFlight <- struct{}{}:
-		defer func() { <-s.inFlight }()
-	default:
-		if !strings.HasPrefix(r.URL.Path, "/livez") {
-			w.Header().Set("Retry-After", "1")
-			s.fail(w, r, fmt.Errorf("%d requests are being handled, the limit is %d; repeat in a second: %w", s.MaxInFlight, s.MaxInFlight, hayate.ErrBusy))
-			return
-		}
-	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if p := canonicalPath(r.URL.Path); p != r.URL.Path {
 		r = r.Clone(r.Context())
 		r.URL.Path, r.URL.RawPath = p, ""
 	}
+	if slots := s.slots(r); slots != nil {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		default:
+			w.Header().Set("Retry-After", "1")
+			s.fail(w, r, fmt.Errorf("%d requests of this kind are being handled, and no more are at once; repeat in a second: %w", cap(slots), hayate.ErrBusy))
+			return
+		}
+	}
 	s.mux.ServeHTTP(w, r)
+}
+
+// slots bound the requests of a kind that are handled at once; nil: nothing does.
+// Who is not known before the body is read cannot take the places of those who are,
+// and nobody those of health checks and of the operator.
+func (s *Server) slots(r *http.Request) chan struct{} {
+	switch {
+	case r.URL.Path == "/livez" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" || r.Context().Value(operatorKey{}) != nil:
+		return nil
+	case r.URL.Path == "/v1/callbacks" || r.URL.Path == "/v1/worker" || s.signed(r) && token(r) == "":
+		return s.strangers
+	}
+	return s.inFlight
 }
 
 func canonicalPath(p string) string {
@@ -260,7 +275,7 @@ func (s *Server) guarded(maxBody int64, f func(http.ResponseWriter, *http.Reques
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), userKey{}, user))
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = bounded(w, r, maxBody)
 		if err := f(w, r); err != nil {
 			s.fail(w, r, err)
 		}
@@ -282,13 +297,4 @@ func (s *Server) elsewhere(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 	s.fail(w, r, fmt.Errorf("%s %s does not exist; see the API reference: %w", r.Method, r.URL.Path, hayate.ErrNotFound))
-}
-
-// tooLarge recognises the error of a body beyond its bound, and gives the bound.
-func tooLarge(err error) (int64, bool) {
-	var m *http.MaxBytesError
-	if !errors.As(err, &m) {
-		return 0, false
-	}
-	return m.Limit, true
 }

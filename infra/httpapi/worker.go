@@ -22,7 +22,7 @@ func (s *Server) postWorker(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, fmt.Errorf("no workers report here: %w", hayate.ErrNotFound))
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxWorkerBody))
+	body, err := io.ReadAll(bounded(w, r, maxWorkerBody))
 	if err != nil {
 		s.fail(w, r, err)
 		return

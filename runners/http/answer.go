@@ -17,6 +17,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/internal/charset"
 	"golang.org/x/text/encoding/charmap"
 )
@@ -34,7 +35,7 @@ func (r *Runner) answer(resp *http.Response) (json.RawMessage, error) {
 	switch trimmed := strings.TrimSpace(text); {
 	case more:
 		body = jsonText(fmt.Sprintf("%s\n[hayate: the response is longer than %d bytes; the rest is left out]", text, r.c.MaxBody))
-	case mediaType(contentType) == "application/json" && json.Valid([]byte(trimmed)):
+	case mediaType(contentType) == "application/json" && json.Valid([]byte(trimmed)) && hayate.CheckJSON([]byte(trimmed)) == nil:
 		body, parsed = json.RawMessage(trimmed), true
 	default:
 		body = jsonText(text)

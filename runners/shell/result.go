@@ -49,12 +49,13 @@ func (r result) build(m *mask.Masker) hayate.Result {
 }
 
 // decoded is a text as the result has it: one newline and then one carriage
-// return are taken off its end, and what is JSON becomes that value.
+// return are taken off its end, and what is JSON becomes that value, unless clients
+// could not read it.
 func decoded(s string) json.RawMessage {
 	s = strings.TrimSuffix(s, "\n")
 	s = strings.TrimSuffix(s, "\r")
 	raw := []byte(s)
-	if len(raw) == 0 || !json.Valid(raw) || tooLarge(bytes.TrimSpace(raw)) {
+	if len(raw) == 0 || !json.Valid(raw) || hayate.CheckJSON(raw) != nil || tooLarge(bytes.TrimSpace(raw)) {
 		return jsonText(s)
 	}
 	return bytes.TrimSpace(raw)
