@@ -334,7 +334,11 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 		return r.store.Complete(ctx, c)
 	}
 	t := &told{fact: f, complete: &c}
-	if ended := r.wouldRetry(ctx, x, &c); ended != nil {
+	ended, err := r.wouldRetry(ctx, x, &c)
+	if err != nil {
+		return err
+	}
+	if ended != nil {
 		t.instead = r.retryOf(ended, c.At)
 	}
 	err = r.tell(ctx, x.Parent, t)
@@ -351,17 +355,18 @@ func (r *Router) record(ctx context.Context, x *hayate.Execution, c Completion) 
 }
 
 // wouldRetry is a task as this end leaves it, where a policy might make a retry
-// follow it; else nil.
-func (r *Router) wouldRetry(ctx context.Context, x *hayate.Execution, c *Completion) *hayate.Execution {
+// follow it; else nil. The error says that it could not be looked at: without it the
+// workflow would be told of a failure that is to be retried.
+func (r *Router) wouldRetry(ctx context.Context, x *hayate.Execution, c *Completion) (*hayate.Execution, error) {
 	if g := r.cat.Load().governed[x.Action]; g == nil || len(g.retries) == 0 || !c.Result.Status.Completed() {
-		return nil
+		return nil, nil
 	}
 	y, err := r.Execution(ctx, x.ID)
 	if err != nil || y.Status != hayate.StatusRunning {
-		return nil // canceled meanwhile, say
+		return nil, err // canceled meanwhile, say
 	}
 	y.Status = c.Result.Status
-	return &y
+	return &y, nil
 }
 
 func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completion) {
