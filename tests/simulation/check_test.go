@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
@@ -60,6 +61,7 @@ func (w *world) check() {
 	w.checkEvents(a)
 	w.checkExecutions(a)
 	w.checkRuns(a)
+	w.checkThemes(a)
 	for id := range w.started {
 		if a.byID[id] == nil {
 			w.observed.fail("execution %s, whose start was acknowledged, is not stored", id)
@@ -79,14 +81,14 @@ func (w *world) checkEvents(a *everything) {
 	byName := map[string]*router.EventRecord{}
 	for i := range a.events {
 		e := &a.events[i]
-		if byName[e.Event.ID] != nil {
-			w.observed.fail("event %s is stored twice", e.Event.ID)
+		if byName[e.Event.UID()] != nil {
+			w.observed.fail("event %s of %s is stored twice", e.Event.ID, e.Event.Source)
 		}
-		byName[e.Event.ID] = e
+		byName[e.Event.UID()] = e
 	}
 	fired := 0
 	for id, acked := range w.acked {
-		e := byName[id]
+		e := byName[(&hayate.Event{ID: id, Source: "/sim"}).UID()]
 		if e == nil || e.ID != acked {
 			w.observed.fail("event %s, acknowledged as %s, is not stored", id, acked)
 			continue
@@ -100,12 +102,16 @@ func (w *world) checkEvents(a *everything) {
 				w.observed.fail("rule %s decided on event %s: %s with %d executions, want %d", f.Rule, id, f.Status, len(f.Executions), want[f.Rule])
 			}
 			delete(want, f.Rule)
-			fired += len(f.Executions)
 			for _, x := range f.Executions {
 				if a.byID[x] == nil {
 					w.observed.fail("execution %s of event %s is not stored", x, id)
 				}
 			}
+		}
+	}
+	for i := range a.events {
+		for _, f := range a.events[i].Firings {
+			fired += len(f.Executions)
 		}
 	}
 	have := 0
@@ -148,7 +154,7 @@ func (w *world) checkExecutions(a *everything) {
 // wasCanceled says whether somebody asked for the end of x or of what it is part of.
 func (w *world) wasCanceled(a *everything, x *hayate.Execution) bool {
 	for ; x != nil; x = a.byID[x.Parent] {
-		if w.canceled[x.ID] {
+		if w.canceled[x.ID] || x.Action == "sim.solo" && x.Status == hayate.StatusCanceled && strings.Contains(string(x.Result), "Canceled by policy sim.solo") {
 			return true
 		}
 	}
@@ -166,7 +172,7 @@ func (w *world) checkRuns(a *everything) {
 		run, err := w.store.Run(context.Background(), x.ID)
 		if err != nil {
 			if !w.wasCanceled(a, x) {
-				w.observed.fail("run of %s: %v", x.ID, err)
+				w.observed.fail("run of %s, %s, which ended with %s: %v", x.ID, name(x), x.Result, err)
 			}
 			continue
 		}
@@ -196,7 +202,13 @@ func lost(a *everything, x *hayate.Execution) bool {
 }
 
 // name tells workflows of one name and input from others.
-func name(x *hayate.Execution) string { return fmt.Sprintf("%s %s", x.Action, x.Parameters) }
+func name(x *hayate.Execution) string {
+	n := fmt.Sprintf("%s %s", x.Action, x.Parameters)
+	if strings.Contains(string(x.Context), `"tasks":["bad"]`) {
+		n = "again " + n
+	}
+	return n
+}
 
 func (w *world) outcomeOf(a *everything, x *hayate.Execution) outcome {
 	o := outcome{status: x.Status, result: string(x.Result)}

@@ -3,7 +3,9 @@ package simulation_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
@@ -13,18 +15,26 @@ import (
 // accepted, and what the actions did. Its methods may be called from many
 // goroutines.
 type observed struct {
-	planted bool // the store does not check the version of runs
+	planted bug
 
 	mu      sync.Mutex
-	apart   bool                       // clocks of processes differ by more than leases bear
-	ends    map[hayate.ExecutionID]int // accepted ends
-	steps   map[hayate.ExecutionID]int // accepted steps of runs
-	effects map[string]int             // by idempotency key
+	jumped  bool                                    // some clock was set
+	apart   bool                                    // clocks of processes differ by more than leases bear
+	ends    map[hayate.ExecutionID]int              // accepted ends
+	steps   map[hayate.ExecutionID]int              // accepted steps of runs
+	effects map[string]int                          // by idempotency key
+	status  map[hayate.ExecutionID]hayate.Status    // of runs, as committed
+	holds   map[string]map[hayate.ExecutionID]bool  // running attempts, by what bounds them
+	expired map[hayate.ExecutionID]hayate.Execution // questions that the planted bug lets expire again
+	turns   atomic.Int64                            // decisions made by what rules remember
+	decided map[hayate.EventID]int64                // the turn of each such event
 	wrong   []string
 }
 
-func newObserved(planted bool) *observed {
-	return &observed{planted: planted, ends: map[hayate.ExecutionID]int{}, steps: map[hayate.ExecutionID]int{}, effects: map[string]int{}}
+func newObserved(planted bug) *observed {
+	return &observed{planted: planted, ends: map[hayate.ExecutionID]int{}, steps: map[hayate.ExecutionID]int{}, effects: map[string]int{},
+		status: map[hayate.ExecutionID]hayate.Status{}, holds: map[string]map[hayate.ExecutionID]bool{},
+		expired: map[hayate.ExecutionID]hayate.Execution{}, decided: map[hayate.EventID]int64{}}
 }
 
 func (o *observed) fail(format string, args ...any) {
@@ -41,10 +51,13 @@ func (o *observed) failed(format string, args ...any) {
 func (o *observed) commit(ctx context.Context, s router.Store, c router.Change) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.planted && c.Run != nil {
+	if o.planted == uncheckedVersion && c.Run != nil {
 		blind := *c.Run
 		blind.From = int64(o.steps[blind.ID])
 		c.Run = &blind
+	}
+	if o.expiresAgain(&c) {
+		return nil
 	}
 	if err := s.Commit(ctx, c); err != nil {
 		return err
@@ -71,9 +84,22 @@ func (o *observed) changed(c *router.Change) {
 	for i := range c.Complete {
 		o.ended(&c.Complete[i])
 	}
+	if c.Run != nil && o.status[c.Run.ID] == hayate.StatusPaused {
+		moved := slices.ContainsFunc(c.Update, func(x hayate.Execution) bool { return x.ID == c.Run.ID })
+		if len(c.Insert) > 0 && !moved {
+			o.failed("run %s, which is paused, started %s", c.Run.ID, c.Insert[0].Action)
+		}
+	}
 	for i := range c.Update {
-		if c.Update[i].Status.Completed() {
-			o.end(c.Update[i].ID)
+		x := &c.Update[i]
+		if isFlow(x.Runner) {
+			o.status[x.ID] = x.Status
+		}
+		if x.Status.Completed() {
+			o.end(x.ID)
+		}
+		if x.Status != hayate.StatusRunning && x.Status != hayate.StatusCanceling {
+			o.letGo(x.ID)
 		}
 	}
 	if c.Run != nil {
@@ -88,6 +114,7 @@ func (o *observed) ended(c *router.Completion) {
 }
 
 func (o *observed) end(id hayate.ExecutionID) {
+	o.letGo(id)
 	o.ends[id]++
 	if n := o.ends[id]; n > 1 {
 		o.failed("execution %s was ended %d times", id, n)
@@ -97,10 +124,10 @@ func (o *observed) end(id hayate.ExecutionID) {
 // setApart notes that one of several clocks was set. A lease is an agreement
 // between clocks: where they differ by more than it, an attempt counts as lost
 // while its worker is about to begin it.
-func (o *observed) setApart() {
+func (o *observed) setApart(several bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.apart = true
+	o.jumped, o.apart = true, o.apart || several
 }
 
 // began notes that an attempt begins.

@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/infra/memory"
 	"github.com/hayate-run/hayate/router"
+	"github.com/hayate-run/hayate/runners/inquirer"
 )
 
 // process is one life of a router: from its start until it is dropped. Once it
@@ -99,25 +101,39 @@ func (w *world) launch(s *slot) *process {
 	p.queue = &queue{Queue: inner, p: p, open: map[int]router.Delivery{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
-	r, err := router.New(router.Config{Store: &store{Store: w.store, p: p, queued: map[hayate.ExecutionID]bool{}}, Queue: p.queue, Registry: w.registry, Datastore: w.data, Blobs: w.blobs,
-		Secrets: noSecrets{}, Runners: []router.Runner{runner{p}}, RunnerTypes: []hayate.Runner{{Name: "orquesta"}},
-		Worker: name, Workers: 3, SoleOwner: w.sole, Lease: lease, SweepEvery: 5 * time.Second, Retention: -1,
-		Now: s.now, NewID: w.newID})
-	if err == nil {
-		err = r.Load(ctx, content())
+	c := router.Config{Store: &store{Store: w.store, p: p, queued: map[hayate.ExecutionID]bool{}}, Queue: p.queue,
+		Registry: registry{w.registry, p}, Datastore: datastore{w.data, p}, Blobs: blobs{w.blobs, p},
+		Secrets: noSecrets{}, Runners: []router.Runner{runner{p}, inquirer.New()}, RunnerTypes: []hayate.Runner{{Name: "orquesta"}},
+		Worker: name, Workers: 3, SoleOwner: w.sole, Lease: lease, SweepEvery: 5 * time.Second, Retention: -1, InlineResult: inline,
+		Now: s.now, NewID: w.newID}
+	if w.leases != nil {
+		c.Leases = leases{w.leases, p}
 	}
-	if err != nil {
+	if w.themes[timers] {
+		c.Timers = timerStates{w.timers, p}
+	}
+	r, err := router.New(c)
+	if err == nil {
+		err = r.Load(ctx, w.content)
+	}
+	if err != nil && !errors.Is(err, errWorld) {
 		w.observed.fail("process %s does not start: %v", name, err)
 	}
 	p.r = r
 	w.running.Go(func() {
 		defer close(p.done)
-		// A process that cannot recover ends and is started again.
-		_ = r.Run(ctx, drain)
+		// A process that cannot load its content, or recover, ends and is started again.
+		if err == nil {
+			_ = r.Run(ctx, drain)
+		}
 		if w.sole {
 			inner.Close()
 		}
 	})
+	if err != nil {
+		p.crash()
+		return p
+	}
 	s.mu.Lock()
 	s.p = p
 	s.mu.Unlock()
@@ -166,9 +182,7 @@ func (w *world) strike(ctx context.Context, s *slot, kind faultKind, number int)
 			s.mu.Lock()
 			s.skew += f.d
 			s.mu.Unlock()
-			if !w.sole {
-				w.observed.setApart()
-			}
+			w.observed.setApart(!w.sole)
 		case p == nil:
 		case kind == restart:
 			p.stop()

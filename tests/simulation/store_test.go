@@ -2,7 +2,6 @@ package simulation_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,52 +9,6 @@ import (
 	"github.com/hayate-run/hayate"
 	"github.com/hayate-run/hayate/router"
 )
-
-// errWorld is what a struck call returns: neither kind of error that says that
-// nothing happened, so the outcome is unknown.
-var errWorld = errors.New("simulated failure")
-
-// call does something to the outside world on behalf of a process, unless the
-// process is dead or cut off, and lets a fault strike it.
-func (p *process) call(call, object string, effect func() error) error {
-	f, _ := p.w.plan.next(call, object)
-	return p.struck(f, effect)
-}
-
-func (p *process) struck(f fault, effect func() error) error {
-	if p.unreachable() {
-		return errWorld
-	}
-	switch f.kind {
-	case errorBefore:
-		return errWorld
-	case crashBefore:
-		p.crash()
-		return errWorld
-	case cut:
-		p.cutOff(f.d)
-		return errWorld
-	case slow:
-		time.Sleep(f.d / 2)
-		if p.unreachable() {
-			return errWorld
-		}
-	}
-	err := effect()
-	switch f.kind {
-	case errorAfter:
-		err = errors.Join(err, errWorld)
-	case crashAfter:
-		p.crash()
-		err = errWorld
-	case slow:
-		time.Sleep(f.d / 2)
-		if p.unreachable() {
-			err = errWorld
-		}
-	}
-	return err
-}
 
 // store is the common store as one process sees it. Where a process owns the
 // store, the marks of what is in its queue are its own and die with it, as those
@@ -70,7 +23,7 @@ type store struct {
 
 func (s *store) Accept(ctx context.Context, e hayate.Event, decide router.Decide) (rc router.Receipt, err error) {
 	err = s.p.call("accept", e.ID, func() (err error) {
-		rc, err = s.Store.Accept(ctx, e, decide)
+		rc, err = s.p.w.observed.accept(ctx, s.Store, e, decide)
 		return err
 	})
 	return rc, err
@@ -91,6 +44,8 @@ func about(c *router.Change) string {
 		return string(c.Complete[0].Execution)
 	case len(c.Insert) > 0:
 		return string(c.Insert[0].ID)
+	case len(c.Told) > 0:
+		return string(c.Told[0])
 	}
 	return ""
 }
@@ -119,7 +74,7 @@ func (s *store) Sweep(ctx context.Context, q router.SweepQuery) (sw router.Swept
 
 func (s *store) Claim(ctx context.Context, c router.Claim) (x hayate.Execution, err error) {
 	err = s.p.call("claim", string(c.Execution), func() (err error) {
-		x, err = s.Store.Claim(ctx, c)
+		x, err = s.p.w.observed.claim(ctx, s.Store, c)
 		if err == nil {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -147,19 +102,16 @@ func (s *store) Dispatched(ctx context.Context, ids ...hayate.ExecutionID) error
 		if !s.p.w.sole {
 			return s.Store.Dispatched(ctx, ids...)
 		}
+		// Only what may still be claimed is marked: it may have been in the meantime.
+		page, err := s.Store.Executions(ctx, router.Query{IDs: texts(ids), Limit: -1})
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		for _, id := range ids {
-			// It may have been claimed already: then it is in no queue any more.
-			page, err := s.Store.Executions(ctx, router.Query{IDs: []string{string(id)}, Limit: 1})
-			if err != nil {
-				return err
-			}
-			if len(page.Items) > 0 && page.Items[0].Status.Claimable() {
-				s.queued[id] = true
+		for i := range page.Items {
+			if page.Items[i].Status.Claimable() {
+				s.queued[page.Items[i].ID] = true
 			}
 		}
-		return nil
+		return err
 	})
 }
 
@@ -169,8 +121,64 @@ func (s *store) Executions(ctx context.Context, q router.Query) (page router.Pag
 		object = q.IDs[0]
 	}
 	err = s.p.call("executions", object, func() (err error) {
-		page, err = s.Store.Executions(ctx, q)
+		page, err = s.p.w.observed.executions(ctx, s.Store, q)
 		return err
 	})
 	return page, err
+}
+
+func (s *store) Events(ctx context.Context, q router.Query) (page router.Page[router.EventRecord], err error) {
+	object := ""
+	if len(q.IDs) > 0 {
+		object = q.IDs[0]
+	}
+	err = s.p.call("events", object, func() (err error) {
+		page, err = s.Store.Events(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+func (s *store) States(ctx context.Context, q router.StateQuery) (page router.Page[router.StateRecord], err error) {
+	object := s.p.slot.name
+	if len(q.Names) > 0 {
+		object = string(q.Rule) + " " + q.Names[0]
+	}
+	err = s.p.call("states", object, func() (err error) {
+		page, err = s.Store.States(ctx, q)
+		return err
+	})
+	return page, err
+}
+
+func (s *store) ForgetStates(ctx context.Context, q router.StateQuery) (n int, err error) {
+	err = s.p.call("forget states", s.p.slot.name, func() (err error) {
+		n, err = s.Store.ForgetStates(ctx, q)
+		return err
+	})
+	return n, err
+}
+
+func (s *store) Enter(ctx context.Context, gate string, x hayate.ExecutionID, limit int) error {
+	return s.p.call("enter", gate+" "+string(x), func() error { return s.Store.Enter(ctx, gate, x, limit) })
+}
+
+func (s *store) Holders(ctx context.Context, gate string) (ids []hayate.ExecutionID, err error) {
+	err = s.p.call("holders", gate, func() (err error) {
+		ids, err = s.Store.Holders(ctx, gate)
+		return err
+	})
+	return ids, err
+}
+
+func (s *store) Leave(ctx context.Context, gate string, xs ...hayate.ExecutionID) error {
+	return s.p.call("leave", gate+" "+string(xs[0]), func() error { return s.Store.Leave(ctx, gate, xs...) })
+}
+
+func texts(ids []hayate.ExecutionID) []string {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = string(id)
+	}
+	return list
 }

@@ -2,9 +2,9 @@ package simulation_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -26,7 +26,11 @@ type world struct {
 	observed *observed
 	sole     bool // one process that owns the store; else two share it
 	store    *memory.Store
+	themes   themes
+	content  router.Content
 	queue    *memory.Queue
+	leases   *memory.Leases // nil where every process sweeps
+	timers   *memory.Timers
 	registry *memory.Registry
 	data     *memory.Datastore
 	blobs    *memory.Blobs
@@ -41,12 +45,20 @@ type world struct {
 	started  map[hayate.ExecutionID]bool          // starts and reruns that were acknowledged
 	canceled map[hayate.ExecutionID]bool          // whose cancelation somebody tried
 	obeyed   map[hayate.ExecutionID]hayate.Status // what an accepted cancelation answered
+	answers  map[hayate.ExecutionID][]int         // to a question, that somebody tried to give
+	accepted map[hayate.ExecutionID]int           // answers that were acknowledged
+	off      time.Time                            // when the timer was switched off
 }
 
-func newWorld(p *plan, planted bool) *world {
+func newWorld(p *plan, th themes, planted bug) *world {
 	w := &world{plan: p, observed: newObserved(planted), store: memory.New(), registry: memory.NewRegistry(),
 		data: memory.NewDatastore(), blobs: memory.NewBlobs(), acked: map[string]hayate.EventID{}, flowOf: map[string]string{},
-		started: map[hayate.ExecutionID]bool{}, canceled: map[hayate.ExecutionID]bool{}, obeyed: map[hayate.ExecutionID]hayate.Status{}}
+		started: map[hayate.ExecutionID]bool{}, canceled: map[hayate.ExecutionID]bool{}, obeyed: map[hayate.ExecutionID]hayate.Status{},
+		themes: th, content: content(th, p.start), timers: memory.NewTimers(), answers: map[hayate.ExecutionID][]int{}, accepted: map[hayate.ExecutionID]int{}}
+	base := router.Item{Value: strconv.Itoa(base)}
+	if err := w.data.Set(context.Background(), router.Key{Scope: "system", Name: "base"}, base); err != nil {
+		w.observed.fail("set a key: %v", err)
+	}
 	w.sole = p.seed%2 == 0
 	w.slots = []*slot{{name: "a"}}
 	if !w.sole {
@@ -54,6 +66,9 @@ func newWorld(p *plan, planted bool) *world {
 		if p.quiet {
 			w.slots[1].skew = 0
 		}
+	}
+	if !w.sole && (th[timers] || p.random("leases").IntN(2) == 0) {
+		w.leases = memory.NewLeases()
 	}
 	w.queue = memory.NewQueue(memory.QueueConfig{})
 	return w
@@ -119,6 +134,13 @@ func (w *world) busy() []string {
 	for _, id := range sw.Due {
 		list = append(list, fmt.Sprintf("run %s has timers", id))
 	}
+	due, err := w.store.States(ctx, router.StateQuery{DueBy: time.Now().Add(time.Hour), Limit: -1})
+	if err != nil {
+		return append(list, err.Error())
+	}
+	for _, st := range due.Items {
+		list = append(list, fmt.Sprintf("rule %s waits for %s", st.Rule, st.Name))
+	}
 	return list
 }
 
@@ -153,100 +175,5 @@ func (w *world) ask(what string, number int, do func(r *router.Router) error, an
 			return
 		}
 		time.Sleep(retries)
-	}
-}
-
-// send delivers an event until it is acknowledged.
-func (w *world) send(id, flow string, n, number int) {
-	e := hayate.Event{ID: id, Source: "/sim", Type: "sim.alert", Data: fmt.Appendf(nil, `{"flow":%q,"n":%d}`, flow, n)}
-	w.ask("event "+id, number, func(r *router.Router) error {
-		rc, err := r.Accept(context.Background(), e)
-		if err != nil {
-			return err
-		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if first, ok := w.acked[id]; ok && first != rc.ID {
-			w.observed.fail("event %s was acknowledged as %s and as %s", id, first, rc.ID)
-		}
-		w.acked[id], w.flowOf[id] = rc.ID, flow
-		return nil
-	})
-}
-
-// start starts an execution and returns it once that is acknowledged. A start
-// that failed and is repeated may have happened as well.
-func (w *world) start(ref hayate.Ref, n, number int) (id hayate.ExecutionID) {
-	w.ask("start of "+string(ref), number, func(r *router.Router) error {
-		x, err := r.Start(context.Background(), router.Start{Action: ref, Parameters: json.RawMessage(fmt.Sprintf(`{"n":%d}`, n))})
-		if err == nil {
-			id = x.ID
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.started[id] = true
-		}
-		return err
-	})
-	return id
-}
-
-// rerun starts an execution once more.
-func (w *world) rerun(id hayate.ExecutionID, number int) {
-	w.ask("rerun of "+string(id), number, func(r *router.Router) error {
-		x, err := r.Rerun(context.Background(), id, nil, "", 0)
-		if err == nil {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.started[x.ID] = true
-		}
-		return err
-	})
-}
-
-// cancel asks for the end of an execution, which may have ended.
-func (w *world) cancel(id hayate.ExecutionID, number int) {
-	w.mu.Lock()
-	w.canceled[id] = true
-	w.mu.Unlock()
-	w.ask("cancel of "+string(id), number, func(r *router.Router) error {
-		x, err := r.Cancel(context.Background(), id, "somebody")
-		if err == nil {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.obeyed[id] = x.Status
-		}
-		return err
-	}, hayate.ErrConflict)
-}
-
-// users is the workload of a seed.
-func users(w *world, g *sync.WaitGroup) {
-	rnd := w.plan.random("workload")
-	moment := func() time.Duration { return time.Duration(rnd.IntN(20_000)) * time.Millisecond }
-	for i := range 1 + rnd.IntN(3) {
-		id, flow, n := fmt.Sprintf("event-%d", i), flowNames[rnd.IntN(len(flowNames))], rnd.IntN(50)
-		for range 1 + rnd.IntN(3) {
-			at, number := moment(), rnd.IntN(2)
-			g.Go(func() {
-				time.Sleep(at)
-				w.send(id, flow, n, number)
-			})
-		}
-	}
-	for range rnd.IntN(3) {
-		ref := hayate.NewRef("sim", flowNames[rnd.IntN(len(flowNames))])
-		at, later, n, what, number := moment(), moment()/2, rnd.IntN(50), rnd.IntN(3), rnd.IntN(2)
-		g.Go(func() {
-			time.Sleep(at)
-			id := w.start(ref, n, number)
-			time.Sleep(later)
-			switch {
-			case id == "":
-			case what == 0:
-				w.cancel(id, number+1)
-			case what == 1:
-				w.rerun(id, number+1)
-			}
-		})
 	}
 }
