@@ -288,23 +288,19 @@ func (b *builder) cover(r *compiled) cover {
 	return best
 }
 
-func (b *builder) bucket(h uint64) *bucketDraft {
-	d := b.buckets[h]
+// draft is what a map has at a key; what is not there yet is made.
+func draft[K comparable, T any](m map[K]*T, k K) *T {
+	d := m[k]
 	if d == nil {
-		d = &bucketDraft{}
-		b.buckets[h] = d
+		d = new(T)
+		m[k] = d
 	}
 	return d
 }
 
-func (b *builder) probe(p pathID) *probeDraft {
-	d := b.drafts[p]
-	if d == nil {
-		d = &probeDraft{}
-		b.drafts[p] = d
-	}
-	return d
-}
+func (b *builder) bucket(h uint64) *bucketDraft { return draft(b.buckets, h) }
+
+func (b *builder) probe(p pathID) *probeDraft { return draft(b.drafts, p) }
 
 // file puts a rule under a key.
 func (b *builder) file(k *key, rule uint32) {

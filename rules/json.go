@@ -234,36 +234,35 @@ func (p *docParser) str() string {
 func (p *docParser) object(depth int) doc {
 	d := doc{kind: kindObject}
 	p.i++
-	for {
-		p.i = skipSpace(p.b, p.i)
-		if p.i >= len(p.b) || p.b[p.i] == '}' {
-			p.i++
-			return d
-		}
-		if p.b[p.i] == ',' {
-			p.i++
-			continue
-		}
+	for p.more('}') {
 		d.keys = append(d.keys, p.str())
 		p.i = skipSpace(p.b, p.i) + 1 // the colon
 		d.vals = append(d.vals, p.value(depth+1))
 	}
+	return d
 }
 
 func (p *docParser) array(depth int) doc {
 	d := doc{kind: kindArray}
 	p.i++
-	for {
-		p.i = skipSpace(p.b, p.i)
-		if p.i >= len(p.b) || p.b[p.i] == ']' {
-			p.i++
-			return d
-		}
-		if p.b[p.i] == ',' {
-			p.i++
-			continue
-		}
+	for p.more(']') {
 		d.vals = append(d.vals, p.value(depth+1))
+	}
+	return d
+}
+
+// more goes to the next member of an object or array; where there is none it
+// passes the end, and says so.
+func (p *docParser) more(end byte) bool {
+	for ; ; p.i++ {
+		p.i = skipSpace(p.b, p.i)
+		if p.i >= len(p.b) || p.b[p.i] == end {
+			p.i++
+			return false
+		}
+		if p.b[p.i] != ',' {
+			return true
+		}
 	}
 }
 

@@ -150,6 +150,9 @@ func (l *linter) criterion(c *criterion, at []string, root string) {
 		}
 		return
 	}
+	if other, ok := map[operator]string{opExistsValue: "nexists", opMissingValue: "exists"}[c.op]; ok && p.val == false {
+		l.add(SeverityWarning, "reversed", "type: "+other, at, "%s does not look at its pattern, false is not its opposite", c.name)
+	}
 	switch {
 	case p.tmpl != nil && p.tmpl.wrong != nil:
 		l.add(SeverityWarning, "never", "", at, "the template cannot be read: %v", p.tmpl.wrong)

@@ -36,6 +36,7 @@ func TestLintFinds(t *testing.T) {
 		{"present and absent", crit(`{"trigger.a":{"type":"nexists","pattern":1},"trigger.a#2":{"type":"exists","pattern":1}}`), "contradiction:"},
 		{"search without condition", crit(`{"trigger.a":{"type":"search","pattern":{"item.x":{"type":"eq","pattern":1}}}}`), "never: search needs a condition"},
 		{"a child without item", crit(`{"trigger.a":{"type":"search","condition":"any","pattern":{"trigger.x":{"type":"eq","pattern":1}}}}`), "never: the key does not begin with item"},
+		{"exists for its opposite", crit(`{"trigger.a":{"type":"exists","pattern":false}}`), "reversed: exists does not look at its pattern"},
 		{"a number for a prefix", crit(`{"trigger.a":{"type":"startswith","pattern":1}}`), "never: startswith takes a string"},
 		{"a broken template", crit(`{"trigger.a":{"type":"eq","pattern":"{{ trigger.x"}}`), "never: the template cannot be read"},
 		{"two anything-but", pat(`{"a":[{"anything-but":"x"},{"anything-but":"y"}]}`), "always: several anything-but"},
