@@ -2,7 +2,6 @@ package ruletest_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/hayate-run/hayate"
@@ -69,17 +68,7 @@ func TestExecutionsEndAsTheCaseSays(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			res, err := endingSuite(t, c.guard).Run(t.Context(), &parse(t, "- name: c\n"+c.text)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, p := range res.Problems {
-				got = append(append(got, p.Text), p.Detail...)
-			}
-			if all := strings.Join(got, "\n"); (c.want == "") != res.Passed || !strings.Contains(all, c.want) {
-				t.Errorf("passed %v, got %q, want %q", res.Passed, all, c.want)
-			}
+			wantProblem(t, endingSuite(t, c.guard), "- name: c\n"+c.text, c.want)
 		})
 	}
 }

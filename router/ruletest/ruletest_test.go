@@ -64,6 +64,22 @@ func parse(t *testing.T, text string) []ruletest.Case {
 	return cases
 }
 
+// wantProblem runs a case, of which want is part of what is wrong; "" for a pass.
+func wantProblem(t *testing.T, s *ruletest.Suite, text, want string) {
+	t.Helper()
+	res, err := s.Run(t.Context(), &parse(t, text)[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range res.Problems {
+		got = append(append(got, p.Text), p.Detail...)
+	}
+	if all := strings.Join(got, "\n"); (want == "") != res.Passed || !strings.Contains(all, want) {
+		t.Errorf("passed %v, got %q, want %q", res.Passed, all, want)
+	}
+}
+
 func TestRun(t *testing.T) {
 	push := "events: [{type: com.github.push, data: {ref: refs/heads/main, size: 5}}]"
 	two := "events:\n    - {type: com.github.push, data: {ref: refs/heads/main, size: 5}}\n    - {type: com.github.push, after: 1m, data: {ref: refs/heads/main, size: 7}}"
@@ -96,17 +112,7 @@ func TestRun(t *testing.T) {
 		{"a misspelt rule in expect_not is no pass", push + "\n  expect_not: [shop.deplyo]", `there is no rule "shop.deplyo", did you mean "shop.deploy"?`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			res, err := suite(t).Run(t.Context(), &parse(t, "- name: c\n  "+c.text+"\n")[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			var got []string
-			for _, p := range res.Problems {
-				got = append(append(got, p.Text), p.Detail...)
-			}
-			if all := strings.Join(got, "\n"); (c.want == "") != res.Passed || !strings.Contains(all, c.want) {
-				t.Errorf("passed %v, got %q, want %q", res.Passed, all, c.want)
-			}
+			wantProblem(t, suite(t), "- name: c\n  "+c.text+"\n", c.want)
 		})
 	}
 }
