@@ -35,7 +35,7 @@ const (
 // delta writes what the step changed.
 func (r *Run) delta() flow.Delta {
 	d := flow.Delta{Entries: make(map[string]json.RawMessage, 8)}
-	var b []byte
+	b := make([]byte, 0, 384) // what a step of one task writes
 	put := func(key string, write func([]byte) []byte) {
 		start := len(b)
 		b = write(b)
