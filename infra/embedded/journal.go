@@ -184,10 +184,11 @@ func (t *tx) insert(x hayate.Execution, seq, tree int64) (bool, error) {
 	if _, ok := t.rows[x.ID]; ok || t.s.live.has(x.ID) {
 		return false, nil
 	}
-	id := idBytes(x.ID)
+	var room [64]byte
+	id := appendID(room[:0], string(x.ID))
 	if !t.s.w.seen.isNew(seenExecution, id) {
 		var one int64
-		switch err := t.st.hasExecution.QueryRow(id).Scan(&one); {
+		switch err := t.st.hasExecution.QueryRow(idBytes(x.ID)).Scan(&one); {
 		case err == nil:
 			return false, nil
 		case !errors.Is(err, sql.ErrNoRows):
@@ -309,6 +310,12 @@ func (t *tx) insertLoose(x hayate.Execution) error {
 // treeOf returns the number of the event or topmost execution that x belongs to,
 // 0 where it stands alone.
 func (t *tx) treeOf(x *hayate.Execution) (int64, error) {
+	if tree, event, ok := t.s.live.origin(x.Parent); ok && t.rows[x.Parent] == nil {
+		if tree != 0 {
+			return tree, nil
+		}
+		return t.eventSeq(event)
+	}
 	if x.Parent != "" {
 		p, err := t.execution("read", x.Parent)
 		switch {

@@ -196,7 +196,7 @@ func (l *live) inMemory(id hayate.ExecutionID, f func(*row) error) (x hayate.Exe
 	if !next.Status.Claimable() {
 		delete(l.handed, id)
 	}
-	return cloneExecution(next.Execution), true, nil
+	return shared(next.Execution), true, nil
 }
 
 // volatiles returns the executions whose claims are in memory.
@@ -223,7 +223,7 @@ func (l *live) get(id hayate.ExecutionID) (hayate.Execution, bool) {
 	if !ok {
 		return hayate.Execution{}, false
 	}
-	return cloneExecution(r.Execution), true
+	return shared(r.Execution), true
 }
 
 // has says whether an execution is known in memory.
@@ -260,6 +260,18 @@ func (l *live) where(id hayate.ExecutionID) handed {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.handed[id]
+}
+
+// origin returns where an execution came from, as it is known in memory: it never
+// changes.
+func (l *live) origin(id hayate.ExecutionID) (tree int64, event hayate.EventID, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, ok := l.rows[id]
+	if !ok {
+		return 0, "", false
+	}
+	return r.tree, r.Event, true
 }
 
 // execution returns the row for the transaction to change. It reads its own
@@ -342,6 +354,13 @@ func dutyColumns(x *hayate.Execution, told bool) (duty, due any) {
 // transitions.
 func cloneExecution(x hayate.Execution) hayate.Execution {
 	x.Log = append(make([]hayate.Transition, 0, len(x.Log)+2), x.Log...)
+	return x
+}
+
+// shared returns an execution for somebody who may move it on: what is appended to its
+// log is his own. What is there is never changed, by nobody.
+func shared(x hayate.Execution) hayate.Execution {
+	x.Log = x.Log[:len(x.Log):len(x.Log)]
 	return x
 }
 
