@@ -251,10 +251,10 @@ func (r *Router) stepOnce(ctx context.Context, lr *liveRun, batch []*told) error
 			return err
 		}
 	}
-	s := &step{r: r, lr: lr, at: r.now(), entries: map[string]json.RawMessage{}, own: lr.own, x: lr.x, loaded: loaded}
+	s := &step{r: r, lr: lr, at: r.now(), own: lr.own, x: lr.x, loaded: loaded}
 	s.own.Timers = maps.Clone(lr.own.Timers)
 	if lr.version == 0 {
-		maps.Copy(s.entries, lr.seed)
+		s.entries = maps.Clone(lr.seed)
 	}
 	for _, t := range batch {
 		if err := s.tell(ctx, t); err != nil {
@@ -358,7 +358,11 @@ func (s *step) take(ctx context.Context, d workflows.Delta, commands []workflows
 	if !d.Empty() {
 		s.touched = true
 		s.head = d.Head
-		maps.Copy(s.entries, d.Entries)
+		if len(s.entries) == 0 {
+			s.entries = d.Entries // nobody else's
+		} else {
+			maps.Copy(s.entries, d.Entries)
+		}
 	}
 	for i := range commands {
 		c := &commands[i]
@@ -436,7 +440,7 @@ func (s *step) commit(ctx context.Context) error {
 	if err := s.keepSecrets(ctx); err != nil {
 		return err
 	}
-	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.Questions != lr.own.Questions || s.own.Secrets != lr.own.Secrets || s.own.due != lr.own.due
+	noted := created || !maps.Equal(s.own.Timers, lr.own.Timers) || s.own.Owed != lr.own.Owed && !reflect.DeepEqual(s.own.Owed, lr.own.Owed) || s.own.Questions != lr.own.Questions || s.own.Secrets != lr.own.Secrets || s.own.due != lr.own.due
 	changed := s.touched || s.renewed || noted
 	if !changed && !s.loaded && !s.r.cfg.SoleOwner {
 		// A change without a step is written whatever the run's version is. That the
@@ -450,6 +454,9 @@ func (s *step) commit(ctx context.Context) error {
 		own, err := json.Marshal(s.own)
 		if err != nil {
 			return err
+		}
+		if s.entries == nil {
+			s.entries = map[string]json.RawMessage{}
 		}
 		s.entries[ownEntry] = own
 	}

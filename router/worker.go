@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -64,9 +66,9 @@ func (r *Router) take(ctx context.Context, d Delivery, how manner) {
 	if !r.admit(run, d) {
 		return
 	}
-	// The clock may be set while the claim is on its way; a timer does not mind.
-	old := time.NewTimer(r.cfg.Lease / 3)
-	defer old.Stop()
+	// The clock may be set while the claim is on its way; the time since begun does not
+	// mind.
+	begun := time.Now()
 	at := r.now()
 	x, err := r.store.Claim(run, Claim{Execution: d.Execution, Worker: r.cfg.Worker, At: at, Until: at.Add(r.cfg.Lease)})
 	switch {
@@ -85,7 +87,7 @@ func (r *Router) take(ctx context.Context, d Delivery, how manner) {
 	hold := Hold{Execution: x.ID, Attempt: x.Attempt, Worker: r.cfg.Worker}
 	act := r.active.begin(run, hold)
 	r.settle(run, d)
-	if !r.inTime(run, hold, at, old.C) {
+	if !r.inTime(run, hold, at, begun) {
 		r.active.end(hold)
 		return
 	}
@@ -98,13 +100,9 @@ func (r *Router) take(ctx context.Context, d Delivery, how manner) {
 // inTime says whether an attempt may begin. Where the claim and what followed it
 // took so long that the lease may be over and the attempt another's, the store is
 // asked.
-func (r *Router) inTime(ctx context.Context, h Hold, claimed time.Time, old <-chan time.Time) bool {
-	select {
-	case <-old:
-	default:
-		if r.now().Sub(claimed) < r.cfg.Lease/3 {
-			return true
-		}
+func (r *Router) inTime(ctx context.Context, h Hold, claimed, begun time.Time) bool {
+	if bound := r.cfg.Lease / 3; time.Since(begun) < bound && r.now().Sub(claimed) < bound {
+		return true
 	}
 	if _, err := r.store.Heartbeat(ctx, h, r.now().Add(r.cfg.Lease)); err != nil {
 		r.log.Warn("claim came too late, attempt not begun", "execution_id", h.Execution, "attempt", h.Attempt, "err", err)
@@ -281,15 +279,27 @@ func (r *Router) final(ctx context.Context, x *hayate.Execution, b *boundAction)
 	return render.Final{}, fmt.Errorf("parameters of %s ask for ever more datastore keys: %w", x.Action, hayate.ErrInvalid)
 }
 
+// taskEnv is what the process of a task finds in its environment. It is made for each
+// attempt: one text, of which the variables are parts.
 func taskEnv(x *hayate.Execution, b *boundAction) []string {
-	return []string{
-		"ST2_ACTION_PACK_NAME=" + b.Pack,
-		"ST2_ACTION_EXECUTION_ID=" + string(x.ID),
-		"HAYATE_EXECUTION_ID=" + string(x.ID),
-		"HAYATE_IDEMPOTENCY_KEY=" + string(x.ID),
-		fmt.Sprintf("HAYATE_ATTEMPT=%d", x.Attempt),
-		"HAYATE_TRACE=" + x.Trace,
+	var ends [6]int
+	text := make([]byte, 0, 256)
+	for i, v := range [...]struct{ name, value string }{
+		{"ST2_ACTION_PACK_NAME=", b.Pack},
+		{"ST2_ACTION_EXECUTION_ID=", string(x.ID)},
+		{"HAYATE_EXECUTION_ID=", string(x.ID)},
+		{"HAYATE_IDEMPOTENCY_KEY=", string(x.ID)},
+		{"HAYATE_ATTEMPT=", strconv.Itoa(x.Attempt)},
+		{"HAYATE_TRACE=", x.Trace},
+	} {
+		text = append(append(text, v.name...), v.value...)
+		ends[i] = len(text)
 	}
+	all, from, env := string(text), 0, make([]string, len(ends))
+	for i, end := range ends {
+		env[i], from = all[from:end], end
+	}
+	return env
 }
 
 // complete records the end of an attempt. The attempt's effect has happened, so
@@ -378,8 +388,10 @@ func (r *Router) completed(ctx context.Context, x *hayate.Execution, c Completio
 		return
 	}
 	r.metrics.ended(c.Result.Status)
-	r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", c.Result.Status,
-		"attempt", c.Attempt, "verified", c.Result.Verified, "trace", x.Trace)
+	if r.log.Enabled(ctx, slog.LevelInfo) {
+		r.log.Info("execution ended", "execution_id", x.ID, "action", x.Action, "status", c.Result.Status,
+			"attempt", c.Attempt, "verified", c.Result.Verified, "trace", x.Trace)
+	}
 	r.followAttempt(ctx, x)
 }
 
