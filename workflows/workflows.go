@@ -197,6 +197,21 @@ func Load(d *Definition, id string, head json.RawMessage, entries map[string]jso
 	return &Run{d.digest, r}, nil
 }
 
+// Continue rebuilds a run from the state that StackStorm stored of it: the JSON of its
+// serialized conductor, without results of single items. It fails with ErrInvalid where
+// that does not fit the definition, or where the dialect is not Orquesta.
+func Continue(d *Definition, id string, conductor json.RawMessage) (*Run, error) {
+	c, ok := d.program.(flow.Continuer)
+	if !ok {
+		return nil, fmt.Errorf("continue a stored state of %s: only that of %s can be read: %w", d.dialect, Orquesta, hayate.ErrInvalid)
+	}
+	r, err := c.Continue(id, conductor)
+	if err != nil {
+		return nil, err
+	}
+	return &Run{d.digest, r}, nil
+}
+
 // Status is where the run stands, "" before it started.
 func (r *Run) Status() hayate.Status { return r.run.Status() }
 

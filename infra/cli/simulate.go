@@ -201,18 +201,9 @@ func (s *simulation) suite(name string, text []byte) error {
 	if yamldoc.HasErrors(ds) {
 		return a.mistakes(name, name, ds)
 	}
-	path := suite.Workflow
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(name), path)
-	}
-	wf, err := os.ReadFile(path)
-	if os.IsNotExist(err) && suite.Rehearsal {
-		if b, err2 := os.ReadFile(suite.Workflow); err2 == nil { // StackStorm's are relative to a base path
-			path, wf, err = suite.Workflow, b, nil
-		}
-	}
+	path, wf, err := suiteWorkflow(name, &suite)
 	if err != nil {
-		return fmt.Errorf("%s: its workflow: %w", name, err)
+		return err
 	}
 	dialect := suite.Dialect
 	if dialect == "" {
@@ -237,6 +228,27 @@ func (s *simulation) suite(name string, text []byte) error {
 		return &exit{code: exitError}
 	}
 	return nil
+}
+
+// suiteWorkflow reads the workflow of a file of cases: beside the file, or in it.
+func suiteWorkflow(name string, suite *simulate.Suite) (path string, wf []byte, err error) {
+	if suite.Definition != nil {
+		return name, suite.Definition, nil
+	}
+	path = suite.Workflow
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(name), path)
+	}
+	wf, err = os.ReadFile(path)
+	if os.IsNotExist(err) && suite.Rehearsal {
+		if b, err2 := os.ReadFile(suite.Workflow); err2 == nil { // StackStorm's are relative to a base path
+			return suite.Workflow, b, nil
+		}
+	}
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: its workflow: %w", name, err)
+	}
+	return path, wf, nil
 }
 
 func (s *simulation) oneCase(file, path, dialect string, wf []byte, c *simulate.Case, rehearse bool) error {

@@ -57,6 +57,11 @@ type Declarer interface {
 	Inputs() []Input
 }
 
+// Continuer is a Program that can continue a run of which StackStorm stored the state.
+type Continuer interface {
+	Continue(id string, conductor json.RawMessage) (Run, error)
+}
+
 // Graph is a definition as nodes and edges, for people to look at.
 type Graph struct {
 	Nodes []Node `json:"nodes"`

@@ -10,15 +10,21 @@ import (
 
 // rehearsal reads a file of StackStorm's orquesta-rehearse: one case.
 func (r *suiteReader) rehearsal(root *yamldoc.Node) Suite {
-	if v := root.Get("workflow_state"); v != nil {
-		r.mistake(v, "a rehearsal that continues StackStorm's stored state of a workflow is not supported; rehearse the workflow from its start")
-		return Suite{}
-	}
-	r.keys(root, "workflow", "inputs", "expected_inspection_errors", "expected_routes", "expected_task_sequence", "mock_action_executions",
-		"expected_term_tasks", "expected_workflow_status", "expected_errors", "expected_output")
-	s := Suite{Workflow: r.text(root, "workflow", true), Dialect: workflows.Orquesta, Rehearsal: true}
+	s := Suite{Dialect: workflows.Orquesta, Rehearsal: true}
 	c := Case{Name: "rehearsal", Line: root.Line()}
-	c.Plan.Inputs = r.object(root, "inputs")
+	own := []string{"workflow", "inputs"}
+	state := root.Get("workflow_state")
+	if state != nil {
+		own = []string{"workflow_state", "rerun_tasks"}
+	}
+	r.keys(root, append(own, "expected_inspection_errors", "expected_routes", "expected_task_sequence", "mock_action_executions",
+		"expected_term_tasks", "expected_workflow_status", "expected_errors", "expected_output")...)
+	if state != nil {
+		r.continued(root, state, &s, &c)
+	} else {
+		s.Workflow = r.text(root, "workflow", true)
+		c.Plan.Inputs = r.object(root, "inputs")
+	}
 	for _, n := range root.Get("mock_action_executions").Items() {
 		c.Plan.Outcomes = append(c.Plan.Outcomes, r.mock(n))
 	}
@@ -48,6 +54,26 @@ func (r *suiteReader) rehearsal(root *yamldoc.Node) Suite {
 	}
 	s.Cases = []Case{c}
 	return s
+}
+
+// continued reads a rehearsal that runs tasks of an ended workflow again: StackStorm's
+// stored state, which holds the definition.
+func (r *suiteReader) continued(root, state *yamldoc.Node, s *Suite, c *Case) {
+	def := state.Get("spec").Get("spec")
+	if def.Kind() != yamldoc.Mapping {
+		r.mistake(state, "workflow_state is a serialized conductor, with the workflow's definition at spec.spec")
+		return
+	}
+	s.Definition, c.Plan.State = def.JSON(), state.JSON()
+	for _, n := range root.Get("rerun_tasks").Items() {
+		r.keys(n, "task_id", "task_route", "reset_items")
+		x := workflows.Rerun{Task: r.text(n, "task_id", true)}
+		if route := r.number(n, "task_route"); route != nil {
+			x.Route = *route
+		}
+		x.ResetItems, _ = n.Get("reset_items").Bool()
+		c.Plan.Rerun = append(c.Plan.Rerun, x)
+	}
 }
 
 // mock reads what a task's action comes to. As in StackStorm it is used num_iter

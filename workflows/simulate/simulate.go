@@ -34,6 +34,10 @@ type Outcome struct {
 type Plan struct {
 	Inputs, Context json.RawMessage // JSON objects; nil is an empty one
 	Outcomes        []Outcome
+	// State is the state of a run that StackStorm stored, and that is continued from
+	// Rerun (all that failed where that is empty); nil starts a run.
+	State json.RawMessage
+	Rerun []workflows.Rerun
 	// Datastore are the values that expressions can ask for, by key with its scope:
 	// "system.name", or "name" of the user.
 	Datastore map[string]string
@@ -98,7 +102,15 @@ func Run(def *workflows.Definition, p Plan) (Report, error) {
 			return Report{}, fmt.Errorf("outcome of task %q: %q is not how an action ends: %w", o.Task, o.Status, hayate.ErrInvalid)
 		}
 	}
-	err := s.tell(workflows.Fact{Kind: workflows.Started, Inputs: p.Inputs, Context: p.Context})
+	first := workflows.Fact{Kind: workflows.Started, Inputs: p.Inputs, Context: p.Context}
+	var err error
+	if p.State != nil {
+		first = workflows.Fact{Kind: workflows.RerunAsked, Tasks: p.Rerun}
+		s.run, err = workflows.Continue(def, "simulated", p.State)
+	}
+	if err == nil {
+		err = s.tell(first)
+	}
 	for n := 0; err == nil && (s.queue.Len() > 0 || s.rests()); n++ {
 		switch {
 		case n > maxSteps:

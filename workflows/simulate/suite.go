@@ -17,6 +17,8 @@ import (
 type Suite struct {
 	// Workflow is the path of the definition, as written.
 	Workflow string
+	// Definition is the workflow itself, where the file holds it: that of a stored state.
+	Definition []byte
 	// Dialect is what the definition is written in, "" where the file does not say.
 	Dialect string
 	// Rehearsal says that the file is one of StackStorm's.
@@ -35,7 +37,8 @@ type Case struct {
 // IsSuite says whether a document holds cases rather than a workflow.
 func IsSuite(text []byte) bool {
 	root, _ := yamldoc.Parse(text, yamldoc.Options{})
-	return root.Get("cases") != nil || root.Get("workflow").Kind() == yamldoc.String || root.Get("expected_task_sequence") != nil
+	return root.Get("cases") != nil || root.Get("workflow").Kind() == yamldoc.String || root.Get("expected_task_sequence") != nil ||
+		root.Get("workflow_state") != nil
 }
 
 // ReadSuite reads a file of cases: a rehearsal of StackStorm, or hayate's own form.
