@@ -196,7 +196,8 @@ func (w *world) checkTicks(a *everything) {
 			continue
 		}
 		if len(e.Firings) == 0 && e.At.After(w.off.Add(-time.Minute)) {
-			continue // its rule was switched off while it was on its way
+			ticks = append(ticks, e) // its rule was switched off while it was on its way
+			continue
 		}
 		if len(e.Firings) != 1 || len(e.Firings[0].Executions) != 1 {
 			w.observed.fail("tick %s of %s led to %d firings", e.Event.ID, e.Event.Type, len(e.Firings))
