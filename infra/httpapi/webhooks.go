@@ -87,8 +87,17 @@ func (s *Server) checkSignature(r *http.Request, hint string, body []byte) error
 	return nil
 }
 
-// droppedHeaders are not part of a webhook's payload, as in StackStorm.
-var droppedHeaders = map[string]bool{"St2-Api-Key": true, "X-Auth-Token": true, "Cookie": true, "Authorization": true, "St2-Trace-Tag": true}
+// droppedHeaders are not part of a webhook's payload: StackStorm's, and those that
+// are a secret themselves.
+var droppedHeaders = map[string]bool{"St2-Api-Key": true, "X-Auth-Token": true, "Cookie": true, "Authorization": true, "St2-Trace-Tag": true,
+	"X-Gitlab-Token": true, "Proxy-Authorization": true}
+
+// dropped says whether a header of a webhook is kept out of the event: whoever reads
+// events must not learn what authenticates them.
+func (s *Server) dropped(webhook, header string) bool {
+	c, ok := s.Signatures[webhook]
+	return droppedHeaders[header] || ok && c.Kind == "token" && strings.EqualFold(c.Header, header)
+}
 
 // postStackStormWebhook behaves as StackStorm's webhooks: /webhooks/st2 takes
 // {trigger, payload}; any other url must be registered by an enabled rule on
@@ -197,7 +206,7 @@ func (s *Server) genericWebhook(r *http.Request, name string, v json.RawMessage)
 	}
 	headers, lower := map[string]string{"Host": r.Host}, map[string]string{"host": r.Host}
 	for k, vs := range r.Header {
-		if !droppedHeaders[k] {
+		if !s.dropped(name, k) {
 			headers[k] = strings.Join(vs, ", ")
 			lower[strings.ToLower(k)] = headers[k]
 		}

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -122,7 +123,7 @@ func readAll(dirs []string) []lint.Pack {
 		wg.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(dirs); i = int(next.Add(1)) - 1 {
 				abs := absolute(dirs[i])
-				out[i] = lint.Read(os.DirFS(filepath.Dir(abs)), filepath.Base(abs), dirs[i])
+				out[i] = lint.Read(plainDir(filepath.Dir(abs)), filepath.Base(abs), dirs[i])
 			}
 		})
 	}
@@ -169,7 +170,7 @@ func add(c *router.Content, seen map[string]string, p lint.Pack, dir, configs st
 		if !isWorkflow(a.Runner) {
 			continue
 		}
-		text, err := os.ReadFile(filepath.Join(abs, "actions", filepath.FromSlash(a.EntryPoint)))
+		text, err := fs.ReadFile(plainDir(abs), path.Join("actions", filepath.ToSlash(a.EntryPoint)))
 		if err != nil {
 			ds = append(ds, packs.Diagnostic{File: filepath.Join(dir, a.Source), Severity: packs.Error, Code: "no-entry-point",
 				Message: fmt.Sprintf("the workflow of %s cannot be read: %v", a.Ref(), err)})

@@ -17,7 +17,7 @@ func TestStackStormWebhook(t *testing.T) {
 	t.Parallel()
 	s := hayatetest.Start(t, hayatetest.Options{Args: []string{"--shipped", "core,hello"}})
 	body := `{"name": "Kaede"}`
-	r := s.Do(t, http.MethodPost, "/api/v1/webhooks/hello", []byte(body), "Content-Type", "application/json")
+	r := s.Do(t, http.MethodPost, "/api/v1/webhooks/hello", []byte(body), "Content-Type", "application/json", "X-Gitlab-Token", "a-token-of-gitlab")
 	if r.Status != http.StatusAccepted {
 		t.Fatalf("status %d, %s", r.Status, r.Body)
 	}
@@ -39,6 +39,9 @@ func TestStackStormWebhook(t *testing.T) {
 	}
 	if r := s.Do(t, http.MethodPost, "/api/v1/webhooks/unknown", []byte(body), "Content-Type", "application/json"); r.Status != http.StatusNotFound {
 		t.Errorf("a webhook that nobody waits for: status %d, want 404", r.Status)
+	}
+	if r := s.Do(t, http.MethodGet, "/v1/events", nil); strings.Contains(string(r.Body), "a-token-of-gitlab") {
+		t.Errorf("the token that authenticates a webhook is shown with its event: %s", r.Body)
 	}
 	if n := s.Count(t, "triggerinstances", "trigger=core.st2.webhook"); n != 1 {
 		t.Errorf("%d events of webhooks, want 1", n)
