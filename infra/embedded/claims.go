@@ -14,7 +14,8 @@ import (
 
 // Claim implements router.Claims. The claim of an idempotent execution is kept
 // in memory: a dead process has no runners, and the execution may be attempted
-// again.
+// again. A note of it (claimfile.go) outlives the process, so that the next attempt
+// has the next number.
 func (s *Store) Claim(ctx context.Context, c router.Claim) (hayate.Execution, error) {
 	if err := s.ready(ctx); err != nil {
 		return hayate.Execution{}, fmt.Errorf("claim execution %s: %w", c.Execution, err)
@@ -27,6 +28,9 @@ func (s *Store) Claim(ctx context.Context, c router.Claim) (hayate.Execution, er
 		return nil
 	})
 	if ok {
+		if err == nil {
+			s.noteClaim(&x, c)
+		}
 		return x, err
 	}
 	err = s.do(ctx, func(t *tx) error {
@@ -48,6 +52,9 @@ func (s *Store) Claim(ctx context.Context, c router.Claim) (hayate.Execution, er
 	})
 	if err != nil {
 		return hayate.Execution{}, fmt.Errorf("claim execution %s: %w", c.Execution, err)
+	}
+	if x.Idempotent {
+		s.noteClaim(&x, c)
 	}
 	return x, nil
 }

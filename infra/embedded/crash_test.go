@@ -65,7 +65,7 @@ func helperCommand(t *testing.T, role, dir string, from int) *exec.Cmd {
 }
 
 // numbered is the n-th event of a helper and the execution it starts; every
-// third execution is not idempotent, so that its claim is on disk.
+// third execution is not idempotent, so that its claim is synced.
 func numbered(n int) (hayate.Event, hayate.Execution) {
 	e, x := benchEvent(int64(n), n%3 != 0)
 	at := time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC)
@@ -105,9 +105,7 @@ func writeForEver(s *embedded.Store) error {
 					fmt.Println(err)
 					return
 				}
-				if !x.Idempotent {
-					say("claimed", n)
-				}
+				say("claimed", n)
 				if n%5 == 0 {
 					continue // stays claimed
 				}
@@ -166,7 +164,7 @@ func TestKilledProcessLosesNothingAcknowledged(t *testing.T) {
 			t.Fatalf("Close: %v", err)
 		}
 	}
-	t.Logf("%d accepted, %d claimed on disk, %d completed were all there after 4 kills", len(said["accepted"]), len(said["claimed"]), len(said["completed"]))
+	t.Logf("%d accepted, %d claimed, %d completed were all there after 4 kills", len(said["accepted"]), len(said["claimed"]), len(said["completed"]))
 }
 
 func checkSaid(t *testing.T, s *embedded.Store, said map[string]map[int]bool) {
@@ -181,8 +179,11 @@ func checkSaid(t *testing.T, s *embedded.Store, said map[string]map[int]bool) {
 		if said["completed"][n] && (got.Status != hayate.StatusSucceeded || string(got.Result) != strconv.Itoa(n)) {
 			t.Errorf("execution %d is %s with %s, its completion was acknowledged", n, got.Status, got.Result)
 		}
+		if said["claimed"][n] && got.Attempt != 1 {
+			t.Errorf("execution %d is at attempt %d, its claim was acknowledged", n, got.Attempt)
+		}
 		if said["claimed"][n] && got.Status.Claimable() {
-			t.Errorf("execution %d is %s, its claim was acknowledged as durable", n, got.Status)
+			t.Errorf("execution %d is %s, its claim was acknowledged", n, got.Status)
 		}
 		if rc, err := s.Accept(t.Context(), e, decided(router.Decision{})); err != nil || !rc.Duplicate {
 			t.Errorf("event %d is accepted again, error %v", n, err)

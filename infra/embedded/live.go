@@ -215,6 +215,22 @@ func (l *live) volatiles() map[hayate.ExecutionID]row {
 	return m
 }
 
+// isVolatile says whether the claim of an execution is in memory only.
+func (l *live) isVolatile(id hayate.ExecutionID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, ok := l.volatile[id]
+	return ok
+}
+
+// recall keeps a row that was read from disk and whose claim is in memory again.
+func (l *live) recall(r *row) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rows[r.ID] = &liveRow{row: *r}
+	l.volatile[r.ID] = struct{}{}
+}
+
 // get returns an execution as it is known in memory.
 func (l *live) get(id hayate.ExecutionID) (hayate.Execution, bool) {
 	l.mu.Lock()

@@ -49,6 +49,7 @@ type Store struct {
 	accepting inflight
 	out       outputs
 	filter    keyFilter
+	notes     claimFile
 
 	blobs    *Blobs
 	queue    *memory.Queue
@@ -125,7 +126,11 @@ func (s *Store) open(c Config) error {
 		return err
 	}
 	s.queue = newQueue(c)
-	if err := errors.Join(s.w.replay(), s.w.seen.begin(db)); err != nil {
+	notes, err := s.notes.open(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.w.replay(), s.w.seen.begin(db), s.recoverClaims(notes)); err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
 	}
 	s.w.start()
@@ -200,7 +205,7 @@ func (s *Store) release() error {
 	if s.w != nil {
 		errs = append(errs, s.w.close())
 	}
-	return errors.Join(append(errs, s.lock.Close())...)
+	return errors.Join(append(errs, s.notes.close(), s.lock.Close())...)
 }
 
 // ready says whether a call may begin.

@@ -164,9 +164,15 @@ func TestKilledInTheMiddleOfAnIdempotentScript(t *testing.T) {
 		t.Fatalf("%d attempts, want two: %q", len(got), got)
 	}
 	keys := map[string]bool{}
-	for _, l := range got {
-		_, key, _ := strings.Cut(l, "_key_")
+	for i, l := range got {
+		number, key, _ := strings.Cut(l, "_key_")
 		keys[key] = true
+		if want := fmt.Sprintf("attempt_%d", i+1); number != want {
+			t.Errorf("the script is told %q, want %q", number, want)
+		}
+	}
+	if x.Attempt != 2 {
+		t.Errorf("the execution shows attempt %d, want 2", x.Attempt)
 	}
 	if len(keys) != 1 || keys[""] {
 		t.Errorf("the attempts have the idempotency keys %v, want one and the same", keys)
