@@ -249,9 +249,10 @@ func (t *tx) removeExecution(r *row) error {
 
 // forgetKeys removes the keys of purged events that were accepted before the
 // time, and pairs of the datastore that have long expired.
-func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) (n int, err error) {
-	err = s.doAlone(ctx, func(t *tx) error {
-		n = 0
+func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) (int, error) {
+	forgotten := 0 // read only once the transaction is over
+	err := s.doAlone(ctx, func(t *tx) error {
+		forgotten = 0
 		if !q.Before.IsZero() {
 			if _, err := t.exec(t.st.dropExpired, q.Before.UnixNano()); err != nil {
 				return err
@@ -288,14 +289,14 @@ func (s *Store) forgetKeys(ctx context.Context, q router.PurgeQuery, limit int) 
 				return err
 			}
 		}
-		n = len(keys)
-		t.counts.keys -= int64(n)
+		forgotten = len(keys)
+		t.counts.keys -= int64(forgotten)
 		return nil
 	})
 	if err != nil {
-		return 0, err // n may still be counted, for nobody
+		return 0, err
 	}
-	return n, nil
+	return forgotten, nil
 }
 
 // removeLoose removes blobs that nothing refers to any more.
