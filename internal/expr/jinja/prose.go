@@ -19,9 +19,9 @@ func titleWords(t string) string {
 	begin := true
 	for _, r := range t {
 		if begin {
-			b.WriteString(upper(string(r)))
+			b.WriteString(value.Upper(string(r)))
 		} else {
-			b.WriteString(lower(string(r)))
+			b.WriteString(value.Lower(string(r)))
 		}
 		begin = r == '-' || isSpace(r) || strings.ContainsRune("({[<", r)
 	}
@@ -550,7 +550,7 @@ func lipsum(s *state, c *Call) (any, error) {
 			}
 			text = append(text, stock[i])
 		}
-		t := capitalize(strings.Join(text, " ")) + "."
+		t := value.Capitalize(strings.Join(text, " ")) + "."
 		if a[1] == (Absent{}) || value.Truth(a[1]) {
 			t = "<p>" + t + "</p>"
 		}

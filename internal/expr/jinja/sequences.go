@@ -29,7 +29,7 @@ func (s *state) getter(attribute any, fold bool, def any) (func(any) (any, error
 		}
 		if fold {
 			if t, ok := asText(x); ok {
-				return lower(t), nil
+				return value.Lower(t), nil
 			}
 		}
 		return x, nil
@@ -202,7 +202,7 @@ func filterDictsort(s *state, a []any) (any, error) {
 	items, err := s.sortedAsPython((&View{m, "items"}).List(), func(x any) (any, error) {
 		v := x.(value.Tuple)[at]
 		if t, ok := asText(v); ok && !flag(a[1]) {
-			return lower(t), nil
+			return value.Lower(t), nil
 		}
 		return v, nil
 	}, flag(a[3]))

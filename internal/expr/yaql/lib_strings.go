@@ -14,8 +14,8 @@ func stringLibrary() []*overload {
 	out := []*overload{
 		concat,
 		concat.renamed("#operator_+"),
-		mt("toUpper", func(f *frame) (any, error) { return upper(f.str(0)), nil }, s),
-		mt("toLower", func(f *frame) (any, error) { return strings.ToLower(f.str(0)), nil }, s),
+		mt("toUpper", func(f *frame) (any, error) { return value.Upper(f.str(0)), nil }, s),
+		mt("toLower", func(f *frame) (any, error) { return value.Lower(f.str(0)), nil }, s),
 		ext("len", func(f *frame) (any, error) { return int64(utf8.RuneCountInString(f.str(0))), nil }, s),
 		mt("split", splitWith(pySplit), s, opt("separator", tStrN, nil), opt("maxSplits", tInt, int64(-1))),
 		mt("rightSplit", splitWith(pyRightSplit), s, opt("separator", tStrN, nil), opt("maxSplits", tInt, int64(-1))),
@@ -62,15 +62,6 @@ func doConcat(f *frame) (any, error) {
 		b.WriteString(a.(string))
 	}
 	return b.String(), nil
-}
-
-// upper is Python's str.upper, which turns ß into SS.
-func upper(s string) string {
-	s = strings.ToUpper(s)
-	if strings.Contains(s, "ß") {
-		s = strings.ReplaceAll(s, "ß", "SS")
-	}
-	return s
 }
 
 // isSpace says what Python counts as white space.
