@@ -71,12 +71,13 @@ func doSelect(f *frame) (any, error) {
 }
 
 // counted is the count of skip, limit and slice, which Python's islice wants
-// positive and no larger than a size.
+// positive and no larger than a size. It takes -1 for the sign of a count that is none
+// at all, and names what is wrong accordingly.
 func (f *frame) counted(name string) (int64, error) {
 	n := f.int(1)
-	if _, big := f.args[1].(*big.Int); !big && n < 0 {
+	if _, big := f.args[1].(*big.Int); !big && n < -1 {
 		name = "Indices"
-	} else if !big {
+	} else if !big && n >= 0 {
 		return n, nil
 	}
 	return 0, Raise("ValueError", "%s for islice() must be None or an integer: 0 <= x <= sys.maxsize.", name)

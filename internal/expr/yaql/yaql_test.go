@@ -93,6 +93,8 @@ func TestErrors(t *testing.T) {
 		`let('a' => 1)`:                        `MappingTranslationException: Cannot convert mapping to keyword argument`,
 		`set([1, 2].select($), 'a b'.split())`: `TypeError: unhashable type: 'list'`,
 		`$.l.skip(-1)`:                         `ValueError: Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.`,
+		`$.l.take(-1)`:                         `ValueError: Stop argument for islice() must be None or an integer: 0 <= x <= sys.maxsize.`,
+		`$.l.take(-2)`:                         `ValueError: Indices for islice() must be None or an integer: 0 <= x <= sys.maxsize.`,
 		`regex('(')`:                           `error: missing ), unterminated subpattern at position 0`,
 		`datetime(2023, 2, 29)`:                `ValueError: day is out of range for month`,
 	} {
