@@ -157,7 +157,7 @@ func filterBatch(s *state, a []any) (any, error) {
 	var out []any
 	var row []any
 	for _, x := range items {
-		if len(row) == n && row != nil {
+		if len(row) == n {
 			out = append(out, &value.Array{Items: row})
 			row = nil
 		}

@@ -52,6 +52,20 @@ func check(t *testing.T, env *jinja.Env, cases [][2]string) {
 	}
 }
 
+// TestOddArguments has answers of Jinja where an argument is at the edge of what makes
+// sense, and where characters are not of the Latin script.
+func TestOddArguments(t *testing.T) {
+	t.Parallel()
+	check(t, strict(), [][2]string{
+		{"{{ 'aa bb  cc dddddd e' | wordwrap(3) }}", "aa\nbb\ncc \nddd\nddd\ne"},
+		{"{{ 'Hello World' | wordwrap(3) }}", "Hel\nlo \nWor\nld"},
+		{"{{ 'abc' | batch(0) | list }}", "[[], ['a', 'b', 'c']]"},
+		{"{{ '42.5' | int(7, none) }} {{ 'x' | int(7, 'y') }} {{ [1] | int(0, 'y') }}", "42 7 0"},
+		{"{{ 'ΣΑΣ' | lower }} {{ 'ﬁx' | upper }} {{ 'ǆ' | title }}{{ 'ǆ'.title() }} {{ 'ꭰ'.casefold() }}", "σας FIX Ǆǅ Ꭰ"},
+		{"{{ '一億'.isnumeric() }} {{ '⑴⒉'.isdigit() }} {{ 'ª'.islower() }}", "True True True"},
+	})
+}
+
 func TestStatements(t *testing.T) {
 	t.Parallel()
 	check(t, strict(), [][2]string{

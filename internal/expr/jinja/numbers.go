@@ -81,11 +81,14 @@ func recoverable(err error, classes ...string) bool {
 }
 
 func filterInt(s *state, a []any) (any, error) {
-	base, err := integer(a[2], 10)
-	if err != nil {
-		return nil, err
+	base, err := 10, error(nil)
+	if _, ok := asText(a[0]); ok { // only a text has a base, and a wrong one is like a wrong text
+		base, err = integer(a[2], 10)
 	}
-	v, err := s.toInt(a[0], base)
+	var v any
+	if err == nil {
+		v, err = s.toInt(a[0], base)
+	}
 	if err == nil {
 		return v, nil
 	}

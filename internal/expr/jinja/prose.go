@@ -198,10 +198,10 @@ func wrapLine(line string, width int, breakLong, hyphens bool) []string {
 						cut = utf8.RuneCountInString(string(r[:cut])[:h]) + 1
 					}
 				}
-				if cut > 0 {
-					cur = append(cur, string(r[:cut]))
-					chunks[0] = string(r[cut:])
-				}
+				// Where there is no room, textwrap adds an empty piece, and takes
+				// that for the white space at the end that it would drop.
+				cur = append(cur, string(r[:cut]))
+				chunks[0] = string(r[cut:])
 			case len(cur) == 0:
 				cur = append(cur, chunks[0])
 				chunks = chunks[1:]
