@@ -25,8 +25,8 @@ const (
 	Differs Kind = "differs"
 	// Renamed is a name that Orquesta does not take as it was.
 	Renamed Kind = "renamed"
-	// Todo is something to be done beside the file.
-	Todo Kind = "to do"
+	// Beside is something for the user to do beside the file.
+	Beside Kind = "by hand"
 )
 
 // Note is a place where the result is not just what the source is.

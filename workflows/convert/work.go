@@ -66,7 +66,7 @@ func (m *mistral) work(e yamldoc.Entry, s *step, path string, items []string) {
 		var own bool
 		if ref, in, own = m.adhocCall(a, at, path, in, items); own {
 			m.own[a.name] = a
-			m.add(Todo, at, path+".action", "register the workbook's own action %q, which is written as a workflow, as the action %s, with its inputs as parameters%s", a.name, ref, m.lies(e))
+			m.add(Beside, at, path+".action", "register the workbook's own action %q, which is written as a workflow, as the action %s, with its inputs as parameters%s", a.name, ref, m.lies(e))
 		}
 		if strings.HasPrefix(ref, "std.") {
 			ref, in = m.standard(c, ref, in)
@@ -129,6 +129,6 @@ func (m *mistral) subWorkflow(e yamldoc.Entry, at *yamldoc.Node, path, ref strin
 		return ref
 	}
 	action := m.actionName(name)
-	m.add(Todo, at, path+".workflow", "register the workflow %q as the action %s, with its inputs as parameters%s", name, action, m.lies(e))
+	m.add(Beside, at, path+".workflow", "register the workflow %q as the action %s, with its inputs as parameters%s", name, action, m.lies(e))
 	return action
 }
