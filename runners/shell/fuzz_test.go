@@ -100,6 +100,7 @@ func FuzzQuote(f *testing.F) {
 func FuzzParseStat(f *testing.F) {
 	f.Add([]byte("12 (a) b) S 1 12 12 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 5 0"))
 	f.Add([]byte("12 () R"))
+	f.Add([]byte("0()\x00 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, ok := parseStat(b); ok && (p.state == 0 || p.started == "") {
 			t.Errorf("parseStat(%q) = %+v", b, p)

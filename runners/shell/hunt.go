@@ -241,7 +241,7 @@ func parseStat(b []byte) (process, bool) {
 		return process{}, false
 	}
 	f := strings.Fields(string(b[end+1:]))
-	if len(f) < 20 || len(f[0]) != 1 {
+	if len(f) < 20 || len(f[0]) != 1 || f[0][0] < 'A' || f[0][0] > 'z' {
 		return process{}, false
 	}
 	p := process{state: f[0][0], started: f[19]}
