@@ -98,11 +98,11 @@ func drive(t *testing.T, e *engine, w *workload, clients int, window time.Durati
 			}
 		})
 	}
-	time.Sleep(time.Until(from))
+	<-time.After(time.Until(from))
 	begun, steps, cpu, disk := time.Now(), e.steps.n.Load(), ownCPU(t), diskUse(t, e.dir)
 	busy, all := machine(t)
 	first := e.counted(t)
-	time.Sleep(time.Until(to))
+	<-time.After(time.Until(to))
 	n := float64(e.steps.n.Load() - steps)
 	passed := time.Since(begun)
 	cpu = ownCPU(t) - cpu
@@ -310,9 +310,11 @@ func history(t *testing.T) (a age) {
 				}
 			})
 		}
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
 		at := func(n int64) time.Duration {
 			for e.steps.n.Load() < n*runs && !t.Failed() {
-				time.Sleep(time.Millisecond)
+				<-tick.C
 			}
 			return ownCPU(t)
 		}

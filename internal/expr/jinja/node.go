@@ -12,7 +12,9 @@ type stmt interface {
 }
 
 // place is the place of a node, for embedding.
-func (p pos) place() pos { return p }
+func (p pos) place() pos {
+	return p
+}
 
 type (
 	constExpr struct {
