@@ -100,6 +100,32 @@ func TestATaskDeliveredTooEarlyComesAgain(t *testing.T) {
 	})
 }
 
+func TestAProcessWhoseClockIsBehindKeepsNoTaskFromOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		content := router.Content{Actions: []hayate.Action{action("note", "fn")}}
+		right := newWorld(t, func(c *router.Config) { c.SoleOwner = false }, funcRunner{"fn", succeed})
+		right.load(content)
+		behind := newWorld(t, func(c *router.Config) {
+			c.SoleOwner = false
+			c.Store, c.Queue, c.Blobs = right.cfg.Store, right.cfg.Queue, right.cfg.Blobs
+			c.Now = func() time.Time { return time.Now().Add(-time.Hour) }
+		}, funcRunner{"fn", succeed})
+		behind.load(content)
+		behind.serve()
+		x, err := right.Start(t.Context(), router.Start{Action: "test.note", Delay: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(61 * time.Second) // by now the other one has refused it
+		right.serve()
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		if y, err := right.Wait(ctx, x.ID); err != nil || y.Status != hayate.StatusSucceeded {
+			t.Errorf("execution is %s, %v; want success", y.Status, err)
+		}
+	})
+}
+
 func TestACanceledWorkflowEndsCanceledWhateverItsExpressions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, func(c *router.Config) { c.RunnerTypes = []hayate.Runner{{Name: "orquesta"}} },

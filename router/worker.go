@@ -112,7 +112,12 @@ func (r *Router) inTime(ctx context.Context, h Hold, claimed, begun time.Time) b
 }
 
 // minAgain keeps a task that cannot be claimed yet from coming back in a circle.
-const minAgain = 100 * time.Millisecond
+// maxAgain bounds how long a process whose clock is behind keeps it from others, whose
+// clock may be right.
+const (
+	minAgain = 100 * time.Millisecond
+	maxAgain = 10 * time.Second
+)
 
 // refused ends a delivery whose claim was refused. Delivered twice, canceled or
 // purged: nothing is left to do. Delivered too early, by a queue whose clock is
@@ -128,7 +133,7 @@ func (r *Router) refused(ctx context.Context, d Delivery, at time.Time) {
 		r.settle(ctx, d)
 		return
 	case err == nil:
-		again = max(x.NotBefore.Sub(at), minAgain)
+		again = min(max(x.NotBefore.Sub(at), minAgain), maxAgain)
 	}
 	if err := d.Nack(ctx, again); err != nil {
 		r.log.Warn("task not given back, the sweeper will", "execution_id", d.Execution, "err", err)
