@@ -7,6 +7,7 @@ import (
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
 
 // adhoc is an action of a workbook: another action with some of its input given, and
@@ -34,7 +35,7 @@ func (m *mistral) adhocOf(ref string) *adhoc {
 	if n == nil {
 		return nil
 	}
-	base, line := inline(n.Get("base").Text())
+	base, line := flow.Inline(n.Get("base").Text())
 	a := &adhoc{name: name, node: n, base: base, input: &value.Map{}, output: toValue(n.Get("output"))}
 	if given, ok := toValue(n.Get("base-input")).(*value.Map); ok {
 		a.input = given.Clone()
@@ -216,13 +217,13 @@ func (m *mistral) suffixOf(e yamldoc.Entry) string {
 		return ""
 	}
 	if sub := e.Value.Get("workflow"); sub != nil {
-		ref, _ := inline(sub.Text())
+		ref, _ := flow.Inline(sub.Text())
 		if slices.Contains(m.siblings, strings.TrimPrefix(ref, m.book+".")) {
 			return ".output"
 		}
 		return ""
 	}
-	ref, params := inline(e.Value.Get("action").Text())
+	ref, params := flow.Inline(e.Value.Get("action").Text())
 	if a := m.adhocOf(ref); a != nil && m.notInline(a, e, params) {
 		return ".output.result"
 	}

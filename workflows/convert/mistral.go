@@ -8,6 +8,7 @@ import (
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
 
 // fromMistral converts a workflow, or each workflow of a workbook.
@@ -419,7 +420,7 @@ func (m *mistral) retry(e yamldoc.Entry, n *yamldoc.Node, path string) *value.Ma
 	c.task, c.fresh = e.Name(), m.fresh(e)
 	get := func(key string) any { return toValue(n.Get(key)) }
 	if text, ok := n.Str(); ok {
-		_, params := inline("retry " + text)
+		_, params := flow.Inline("retry " + text)
 		get = func(key string) any { v, _ := params.Str(key); return v }
 	}
 	out := &value.Map{}

@@ -1,47 +1,13 @@
 package convert
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
-
-var inlineParam = regexp.MustCompile(`([-\w]+)=("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|\{[^{}]*\}|<%.*?%>|\{\{.*?\}\}|[^\s,]+)`)
-
-// inline takes an action with parameters apart.
-func inline(text string) (name string, params *value.Map) {
-	text = strings.TrimSpace(text)
-	name = text
-	if i := strings.IndexAny(text, " \t"); i > 0 && !strings.HasPrefix(text, "<%") && !strings.HasPrefix(text, "{{") {
-		name = text[:i]
-		for _, p := range inlineParam.FindAllStringSubmatch(text[i:], -1) {
-			if params == nil {
-				params = &value.Map{}
-			}
-			params.Set(p[1], inlineValue(p[2]))
-		}
-	}
-	return name, params
-}
-
-func inlineValue(s string) any {
-	if len(s) > 1 && (s[0] == '\'' || s[0] == '"') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	switch strings.ToLower(s) {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	if v, err := value.DecodeString(s); err == nil {
-		return v
-	}
-	return s
-}
 
 // work converts what a task does.
 func (m *mistral) work(e yamldoc.Entry, s *step, path string, items []string) {
@@ -51,7 +17,7 @@ func (m *mistral) work(e yamldoc.Entry, s *step, path string, items []string) {
 	if sub != nil {
 		at, text = sub, sub.Text()
 	}
-	ref, params := inline(text)
+	ref, params := flow.Inline(text)
 	c := m.scope(at, path+".action")
 	c.items = items
 	in := toValue(n.Get("input"))

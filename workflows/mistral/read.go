@@ -1,12 +1,12 @@
 package mistral
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/hayate-run/hayate/internal/expr/value"
 	"github.com/hayate-run/hayate/internal/yamldoc"
+	"github.com/hayate-run/hayate/workflows/flow"
 )
 
 var taskKeys = []string{"action", "workflow", "input", "with-items", "concurrency", "publish", "publish-on-error", "retry", "wait-before",
@@ -93,7 +93,7 @@ func (r *reader) work(t *task, n *yamldoc.Node, path string) {
 		text = sub
 	}
 	t.line, t.column = text.Line(), text.Column()
-	name, params := splitInline(text.Text())
+	name, params := flow.Inline(text.Text())
 	if given, ok := in.(*value.Map); ok && params != nil && (sub != nil || strings.HasPrefix(name, "std.") || slices.Contains(r.adhocs, name)) {
 		in = over(given, params)
 	}
@@ -112,41 +112,6 @@ func (r *reader) work(t *task, n *yamldoc.Node, path string) {
 	default:
 		t.action = compile(name)
 	}
-}
-
-var (
-	inlineName  = regexp.MustCompile(`^\s*(<%.*?%>|\{\{.*?\}\}|[^\s=("']+)`)
-	inlineParam = regexp.MustCompile(`([-\w]+)=("(?:[^"\\]|\\.)*"|'[^']*'|\[[^\]]*\]|\{[^{}]*\}|<%.*?%>|\{\{.*?\}\}|[^\s,]+)`)
-)
-
-// splitInline takes "std.http url='x'" apart.
-func splitInline(s string) (string, *value.Map) {
-	name := strings.TrimSpace(inlineName.FindString(s))
-	rest := strings.TrimPrefix(strings.TrimSpace(s), name)
-	var m *value.Map
-	for _, p := range inlineParam.FindAllStringSubmatch(rest, -1) {
-		if m == nil {
-			m = &value.Map{}
-		}
-		m.Set(p[1], inlineValue(p[2]))
-	}
-	return name, m
-}
-
-func inlineValue(s string) any {
-	if len(s) > 1 && (s[0] == '\'' || s[0] == '"') && s[len(s)-1] == s[0] {
-		return s[1 : len(s)-1]
-	}
-	switch strings.ToLower(s) {
-	case "true":
-		return true
-	case "false":
-		return false
-	}
-	if v, err := value.DecodeString(s); err == nil {
-		return v
-	}
-	return s
 }
 
 func (r *reader) withItems(n *yamldoc.Node, path string) []itemSpec {
@@ -188,7 +153,7 @@ func (r *reader) retry(n *yamldoc.Node, path string) *retry {
 		return nil
 	}
 	if s, ok := n.Str(); ok {
-		_, m := splitInline("retry " + s)
+		_, m := flow.Inline("retry " + s)
 		get := func(k string) *template {
 			v, _ := m.Str(k)
 			return compile(v)
@@ -235,10 +200,10 @@ func (r *reader) clause(n *yamldoc.Node, path string) []target {
 }
 
 func (r *reader) target(n *yamldoc.Node, text string, when *yamldoc.Node, path string) target {
-	name, params := splitInline(text)
+	name, params := flow.Inline(text)
 	if i := strings.IndexByte(text, '('); i > 0 && isCommand(strings.TrimSpace(text[:i])) {
 		name = strings.TrimSpace(text[:i])
-		_, params = splitInline("x " + strings.TrimSuffix(strings.TrimSpace(text[i+1:]), ")"))
+		_, params = flow.Inline("x " + strings.TrimSuffix(strings.TrimSpace(text[i+1:]), ")"))
 	}
 	t := target{to: name}
 	if v, ok := params.Str("msg"); ok {

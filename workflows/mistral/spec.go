@@ -324,7 +324,7 @@ func (r *reader) keys(n *yamldoc.Node, path string, known []string) {
 }
 
 func (r *reader) adhoc(n *yamldoc.Node, path string) *adhoc {
-	name, params := splitInline(n.Get("base").Text())
+	name, params := flow.Inline(n.Get("base").Text())
 	return &adhoc{base: compile(name), baseInput: r.template(n.Get("base-input"), path+".base-input"), inlineOfBase: params,
 		input: r.inputs(n.Get("input")), output: r.template(n.Get("output"), path+".output")}
 }
